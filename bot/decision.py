@@ -1,0 +1,134 @@
+"""What the bot decides about one turn, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from normalizer.record import ComplaintRecord, Disposition
+
+ReplyKind = Literal["receipt", "answer", "question", "status", "survey"]
+HandoffReason = Literal[
+    "request", "anger", "risk", "urgency", "doubt", "misses", "failure", "not_helped", "complaint", "entry"
+]
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One customer utterance. ``key`` is the inbound message's idempotency key, ``at`` the provider's time (UTC)."""
+
+    key: str
+    text: str
+    at: datetime
+    choice: str = ""
+    language: str = ""
+    attachments: int = 0
+    edited: bool = False
+    """The customer changed an earlier message: note it, do not answer as if it were new."""
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """A quick reply the customer may press: what it shows and the value that comes back as ``Turn.choice``."""
+
+    label: str
+    value: str
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bot says, not yet addressed. ``entry`` names the knowledge entry or skill it comes from."""
+
+    text: str
+    kind: ReplyKind = "answer"
+    language: str = ""
+    options: tuple[Option, ...] = ()
+    entry: str = ""
+
+
+class Handoff(msgspec.Struct, frozen=True, kw_only=True):
+    """To a person, with what they need: why, a summary in a line or two, the skills wanted."""
+
+    reason: HandoffReason
+    summary: str
+    skills: tuple[str, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the trace: which rule was asked, what it said, and why."""
+
+    rule: str
+    verdict: str
+    detail: str = ""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bot remembers of a conversation between turns. It is stored with each turn's results."""
+
+    language: str = ""
+    greeted: bool = False
+    receipt_for: str = ""
+    """The record number the customer has got a receipt for."""
+    entry: str = ""
+    """The entry being talked about."""
+    slots: dict[str, str] = {}
+    asking: str = ""
+    """The slot, or built-in question (``helped``, ``which``, ``survey``), that the next utterance answers."""
+    asked: int = 0
+    """How often it was asked."""
+    offered: tuple[str, ...] = ()
+    """Entries offered as "did you mean"."""
+    misses: int = 0
+    turns: int = 0
+    handed_off: bool = False
+    opted_out: bool = False
+
+
+class Company(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bot may say of the company: name, first-answer promise, where the customer follows the case."""
+
+    name: str = "Allears"
+    bot_name: str = "Allears"
+    languages: tuple[str, ...] = ("en", "zh-Hans", "zh-Hant")
+    default_language: str = "en"
+    timezone: str = "UTC"
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway tells the bot of the world at this turn; the bot itself has no clock.
+
+    ``number`` and ``status_url`` belong to the record; ``respond_by`` is the promised first answer (UTC, from the
+    business calendar); ``open_now`` whether people are at work at the turn's time.
+    """
+
+    company: Company = Company()
+    number: str = ""
+    status_url: str = ""
+    respond_by: datetime | None = None
+    open_now: bool = True
+    owner: str = "bot"
+    """Who has the conversation: ``bot``, an agent's id, or empty while it waits for a person."""
+    status: str = "new"
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from a turn. Applying it twice is applying it once: nothing in it depends on a clock or chance."""
+
+    state: State
+    replies: tuple[Reply, ...] = ()
+    handoff: Handoff | None = None
+    disposition: Disposition = ""
+    """Set when the matter ends with this turn (solved, withdrawn, …)."""
+    reopen: bool = False
+    satisfaction: int | None = None
+    entry: str = ""
+    confidence: float = 0.0
+    trace: tuple[Step, ...] = ()
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a decision is made from: :func:`bot.decide.decide` is a pure function of it and the knowledge."""
+
+    turn: Turn
+    state: State
+    record: ComplaintRecord
+    context: Context = Context()

@@ -1,0 +1,441 @@
+"""What every channel is and promises. Imports nothing else from this project.
+
+A channel turns a platform's bytes into :class:`Inbound` messages and an :class:`Outbound` message into
+a platform's call. It never sees the store or the clock and it cannot acknowledge anything: the gateway
+writes what a channel has read and only then answers the platform.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+#: The promises of the contract suite (``tests/contract``). A channel that cannot keep one names it in
+#: ``exempt`` with the reason.
+Promise = Literal[
+    "parses",
+    "dedupe",
+    "ack_after_durable",
+    "signature",
+    "raw_body",
+    "handshake",
+    "whole_batch",
+    "unknown_event",
+    "malformed",
+    "no_echo",
+    "edits",
+    "attachments",
+    "send",
+    "retry",
+    "thread",
+    "limits",
+    "order",
+    "restart",
+    "check",
+    "quiet",
+]
+
+
+class Secret(str):
+    """A string that does not show itself: ``repr`` prints stars, and ``str.format`` of a container too."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+# --- errors -------------------------------------------------------------------------------------------
+
+
+class ChannelError(Exception):
+    """A channel could not do what was asked; the subclasses say what to do next."""
+
+
+class BadSignature(ChannelError):
+    """The request did not come from the platform: refuse it with 401, store nothing."""
+
+
+class Forbidden(ChannelError):
+    """We know who calls, and they may not do this: refuse it with 403, store nothing."""
+
+
+class BadPayload(ChannelError):
+    """The bytes are not what the platform sends: keep them in quarantine."""
+
+
+class Invalid(ChannelError):
+    """A client of *our own* protocol (``webchat``, ``api``) sent something wrong: answer 400 or 422, keep nothing.
+
+    The message is shown to the caller: say what is wrong, where, and what to do.
+    """
+
+    def __init__(self, detail: str, *, where: str = "", status: int = 422) -> None:
+        super().__init__(detail)
+        self.detail, self.where, self.status = detail, where, status
+
+
+class Retry(ChannelError):
+    """Not now: try again, not before ``after`` seconds."""
+
+    def __init__(self, reason: str = "", after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Unauthorized(ChannelError):
+    """Our credentials are bad: stop this channel account and tell the operator."""
+
+
+class Refused(ChannelError):
+    """The platform said no for good: park the message and show it to a person."""
+
+
+class Expired(ChannelError):
+    """The reply window is over: find another road or hand off."""
+
+
+class Unknown(ChannelError):
+    """The platform may or may not have sent it: never repeated by itself unless the channel can look."""
+
+
+# --- what comes in ------------------------------------------------------------------------------------
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request as it came.
+
+    ``headers`` has lower-case names. ``url`` is the public URL (some platforms sign it), ``tail`` the path
+    after the channel's mount point, ``at`` the receive time (UTC), ``remote`` the peer's address.
+    """
+
+    method: str = "POST"
+    url: str = "https://intake.example/"
+    tail: str = ""
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    remote: str = ""
+    at: datetime
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP answer: ours to a platform, or a platform's to us."""
+
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+AttachmentState = Literal["pending", "kept", "refused", "failed"]
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file with a message.
+
+    It comes as bytes (``data``), as a link to fetch later (``url``) or as a file that the gateway already
+    holds (``digest``: sha256 hex). The gateway keeps ``data`` as a file before the commit and stores only
+    the digest. ``type`` is what the sender claims until the gateway has sniffed it; ``size`` in bytes.
+    """
+
+    name: str = ""
+    type: str = ""
+    size: int = 0
+    digest: str = ""
+    url: str = ""
+    data: bytes = b""
+    state: AttachmentState = "pending"
+    reason: str = ""
+    """Why it was refused or failed, for the agent."""
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who wrote, as the platform says it. ``id`` is stable per channel account.
+
+    ``verified`` is true only when the platform or a signature proves the address (never for a claim).
+    """
+
+    id: str
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    verified: bool = False
+
+
+InboundKind = Literal["message", "edit", "delete", "status", "event"]
+MachineKind = Literal["", "auto_reply", "bounce", "list", "echo", "blocked"]
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message from a platform, before normalizing.
+
+    ``external_id`` is the platform's id of this *event* (not of the HTTP request); with ``channel``,
+    ``account`` and :attr:`digest` it is the idempotency key. ``thread`` is the platform's own grouping id;
+    one thread is one conversation. ``at`` is the provider's time (UTC). For an ``edit`` or ``delete``,
+    ``refers_to`` is the external id of the message it changes. ``choice`` is the value of a pressed button.
+    ``raw`` is the event as it came, for evidence and replay.
+    """
+
+    channel: str
+    account: str
+    external_id: str
+    thread: str
+    sender: Sender
+    at: datetime
+    text: str = ""
+    subject: str = ""
+    kind: InboundKind = "message"
+    machine: MachineKind = ""
+    attachments: tuple[Attachment, ...] = ()
+    choice: str = ""
+    refers_to: str = ""
+    reply_to: str = ""
+    language: str = ""
+    """The sender's own setting as a BCP 47 tag, where the platform tells."""
+    placeholder: str = ""
+    """What the agent sees for content we cannot show ("a location", "a sticker")."""
+    on_behalf_of: str = ""
+    occurred_at: datetime | None = None
+    """When the thing complained about happened, where the sender states it as a field."""
+    origin: str = ""
+    """The door it came by before it reached this channel: ``counter``, ``letter``, ``phone``, an app's name."""
+    raw: bytes = b""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over what was said: same id with another digest is another message."""
+        said = (self.kind, self.text, self.subject, self.choice, self.refers_to, self.placeholder)
+        files = tuple(a.digest or a.url or hashlib.sha256(a.data).hexdigest() for a in self.attachments)
+        return hashlib.sha256(msgspec.json.encode((said, files))).hexdigest()
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one inbound message: it is durable now.
+
+    ``conversation`` and ``seq`` say where it stands; ``duplicate`` is true when it was there already.
+    """
+
+    conversation: str
+    seq: int
+    duplicate: bool
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One hand-over of a pull channel: messages, the cursor after them, and the ack to call after the commit."""
+
+    messages: tuple[Inbound, ...]
+    cursor: str | None = None
+    ack: Callable[[], Awaitable[None]] | None = None
+
+
+# --- what goes out ------------------------------------------------------------------------------------
+
+OutboundKind = Literal["receipt", "answer", "question", "human", "status", "survey"]
+
+
+class Button(msgspec.Struct, frozen=True, kw_only=True):
+    """A quick reply: what it shows and what comes back as ``Inbound.choice``."""
+
+    label: str
+    value: str
+
+
+class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message ready to send. ``key`` is its idempotency key; a repeat with the same key is the same message."""
+
+    key: str
+    channel: str
+    account: str
+    thread: str
+    text: str
+    kind: OutboundKind = "answer"
+    author: str = ""
+    """The name the customer sees: the bot's or the agent's."""
+    subject: str = ""
+    language: str = ""
+    buttons: tuple[Button, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    reply_to: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The platform's proof of sending: its own ids of what was sent, in order."""
+
+    external_ids: tuple[str, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the platform takes. ``text`` in characters, ``file`` in bytes, ``body`` the largest request we read."""
+
+    text: int
+    file: int = 10 * 1024 * 1024
+    files: int = 10
+    buttons: int = 0
+    body: int = 1024 * 1024
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP call to a platform. ``timeout`` in seconds. Headers may hold tokens: never log a Call."""
+
+    method: str = "POST"
+    url: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    timeout: float = 30.0
+
+    def __repr__(self) -> str:
+        return f"Call({self.method})"
+
+
+class Tools(Protocol):
+    """What the gateway lends a channel for sending and checking."""
+
+    async def http(self, call: Call) -> Answer:
+        """Make a call through the egress filter.
+
+        Raises:
+            Retry: nothing was sent (refused connection, name not resolved).
+            Unknown: it was written and no answer came.
+            Refused: the address is not allowed.
+        """
+        ...
+
+    async def read(self, attachment: Attachment) -> bytes:
+        """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone."""
+        ...
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a connection test: what was tried, whether it worked, and what to do when not."""
+
+    what: str
+    ok: bool
+    detail: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A public path of a push channel. Without ``path`` it is ``/in/<channel>/<account>``.
+
+    A fixed path serves every account of the channel: the first whose ``owns`` says yes answers.
+    """
+
+    method: str = "POST"
+    path: str = ""
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """What all channels have. ``settings`` is a msgspec Struct type: names, types, defaults, ``Meta`` descriptions."""
+
+    name: ClassVar[str]
+    settings: ClassVar[type[msgspec.Struct]]
+    limits: ClassVar[Limits]
+    exempt: ClassVar[Mapping[Promise, str]]
+    account: str
+
+    async def send(self, out: Outbound, tools: Tools) -> Receipt:
+        """Send one message.
+
+        Raises:
+            Retry, Unauthorized, Refused, Expired, Unknown: what to do next.
+        """
+        ...
+
+    async def check(self, tools: Tools) -> tuple[Finding, ...]:
+        """Test the connection without side effects."""
+        ...
+
+
+@runtime_checkable
+class PushChannel(Channel, Protocol):
+    """A platform that calls us. ``accept`` is a pure function from raw bytes to messages."""
+
+    routes: ClassVar[tuple[Route, ...]]
+
+    def owns(self, request: Request) -> bool:
+        """Whether this account is meant (only asked where a fixed path is shared)."""
+        ...
+
+    def handshake(self, request: Request) -> Answer | None:
+        """The answer to a platform's set-up request, or None when this is an ordinary delivery."""
+        ...
+
+    def accept(self, request: Request) -> tuple[Inbound, ...]:
+        """All messages in the request, none for housekeeping events.
+
+        Raises:
+            BadSignature: not from the platform.
+            BadPayload: not what the platform sends.
+            Forbidden, Invalid: for our own protocols.
+        """
+        ...
+
+    def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:
+        """The answer after the commit."""
+        ...
+
+
+@runtime_checkable
+class PullChannel(Channel, Protocol):
+    """A platform that we ask."""
+
+    def deliveries(self, cursor: str | None, tools: Tools) -> AsyncIterator[Delivery]:
+        """Deliveries after ``cursor`` (None at the first connect), for ever."""
+        ...
+
+
+# --- shared small tools of all channels ---------------------------------------------------------------
+
+#: Deepest nesting that :func:`read_json` lets through; no platform sends more than about 20.
+MAX_DEPTH = 64
+
+
+def read_json(body: bytes) -> Any:
+    """Decode a platform's JSON. Whatever is wrong with it (syntax, encoding, depth) becomes BadPayload."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as err:
+        raise BadPayload(f"not JSON: {type(err).__name__}") from err
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return value
+    raise BadPayload(f"nested deeper than {MAX_DEPTH}")
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def settle(answer: Answer) -> None:
+    """Turn a platform's HTTP answer into the one error tree; a 2xx passes."""
+    if 200 <= answer.status < 300:
+        return
+    if answer.status == 429 or answer.status >= 500:
+        wait = answer.headers.get("retry-after", "")
+        raise Retry(f"HTTP {answer.status}", float(wait) if wait.isdigit() else None)
+    if answer.status in (401, 403):
+        raise Unauthorized(f"HTTP {answer.status}")
+    raise Refused(f"HTTP {answer.status}")
+
+
+def names(package: str = "channels") -> list[str]:
+    """The channels of a package: a module's name is its channel's name, there is no list to edit."""
+    found = (m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    return sorted(n for n in found if n != "base" and not n.startswith("_"))
+
+
+def load(name: str, package: str = "channels") -> type[Channel]:
+    """The class behind a channel's name (its module's ``CHANNEL``). Raises ModuleNotFoundError."""
+    channel: type[Channel] = importlib.import_module(f"{package}.{name}").CHANNEL
+    return channel

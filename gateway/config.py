@@ -1,0 +1,268 @@
+"""The configuration: one TOML file, and environment variables on top.
+
+Every key is declared once, as a field with its type, default and help; parsing, ``allears check``, the table
+in ``docs/configuration.md`` and the error messages come from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from channels import base as channels
+from channels.base import Secret
+
+T = TypeVar("T")
+
+ENV_PREFIX = "ALLEARS_"
+#: Smallest accepted installation secret, in characters.
+MIN_SECRET = 32
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used: where, what is wrong, and what to do."""
+
+    def __init__(self, problem: str, *, file: str = "", line: int = 0, key: str = "") -> None:
+        where = ":".join(str(part) for part in (file, line) if part)
+        super().__init__(f"{where + ': ' if where else ''}{key + ': ' if key else ''}{problem}")
+        self.problem, self.file, self.line, self.key = problem, file, line, key
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: unknown keys are refused, so a typing mistake cannot be overlooked."""
+
+
+class CompanySettings(_Section, frozen=True):
+    name: Annotated[str, Meta(description="The company's name, as customers read it.")] = "Allears"
+    bot_name: Annotated[str, Meta(description="What the bot calls itself.")] = "Allears"
+    default_language: Annotated[str, Meta(description="Language when the customer's cannot be told.")] = "en"
+    timezone: Annotated[str, Meta(description="IANA zone of the business hours and of times said to customers.")] = (
+        "UTC"
+    )
+    country: Annotated[str, Meta(description="ISO 3166 code: phone numbers without a country code belong here.")] = "CN"
+    hours: Annotated[
+        dict[Weekday, str],
+        Meta(description='Opening hours a day, for example `mon = "09:00-18:00"`. A day left out is closed.'),
+    ] = msgspec.field(default_factory=lambda: dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), "09:00-18:00"))
+    holidays: Annotated[tuple[str, ...], Meta(description="Closed days, `2026-01-01`.")] = ()
+    workdays: Annotated[tuple[str, ...], Meta(description="Open days that would be closed (make-up days).")] = ()
+
+
+class DeadlineSettings(_Section, frozen=True):
+    first_response: Annotated[
+        dict[Literal["urgent", "normal", "low"], float],
+        Meta(description="Business hours until a person's first answer, by urgency."),
+    ] = msgspec.field(default_factory=lambda: {"urgent": 2.0, "normal": 8.0, "low": 16.0})
+    resolve: Annotated[
+        dict[Literal["urgent", "normal", "low"], float],
+        Meta(description="Business hours until the case is resolved, by urgency."),
+    ] = msgspec.field(default_factory=lambda: {"urgent": 16.0, "normal": 40.0, "low": 80.0})
+
+
+class BotSettings(_Section, frozen=True):
+    enabled: Annotated[bool, Meta(description="Whether the bot answers; without it every message goes to people.")] = (
+        True
+    )
+    knowledge: Annotated[
+        str, Meta(description="Folder of the knowledge files; empty for the sample that comes with Allears.")
+    ] = ""
+    rules: Annotated[
+        str, Meta(description="Folder whose files replace the normalizer's data files of the same name.")
+    ] = ""
+
+
+class DeskSettings(_Section, frozen=True):
+    lease_minutes: Annotated[
+        float, Meta(gt=0, description="How long a conversation stays with an agent who does nothing.")
+    ] = 30.0
+    session_hours: Annotated[float, Meta(gt=0, description="How long a login lasts.")] = 12.0
+
+
+class LimitSettings(_Section, frozen=True):
+    body: Annotated[
+        int, Meta(gt=0, description="Largest request body in bytes, where the channel sets no smaller one.")
+    ] = 25 * 1024 * 1024
+    file: Annotated[int, Meta(gt=0, description="Largest attachment in bytes.")] = 10 * 1024 * 1024
+    files: Annotated[int, Meta(gt=0, description="Most attachments of one message.")] = 10
+    text: Annotated[
+        int,
+        Meta(
+            gt=0,
+            description="Longest message text in characters; what is longer is kept as a file and cut in the view.",
+        ),
+    ] = 100_000
+    request_seconds: Annotated[float, Meta(gt=0, description="How long a client may take to send its request.")] = 30.0
+
+
+class OutboxSettings(_Section, frozen=True):
+    parallel: Annotated[int, Meta(gt=0, description="How many lanes send at once.")] = 32
+    ladder: Annotated[
+        tuple[float, ...],
+        Meta(description="Seconds to wait after each failed attempt; after the last one the row is a dead letter."),
+    ] = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+
+
+class EgressSettings(_Section, frozen=True):
+    allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Private networks that outgoing calls may reach, for example `10.1.2.0/24`; all others are refused."
+        ),
+    ] = ()
+
+
+class Config(_Section, frozen=True):
+    """``allears.toml``. ``channels`` is ``[channels.<channel>.<account>]``, ``sinks`` is ``[sinks.<name>]``."""
+
+    data: Annotated[str, Meta(description="Folder of the database and the attachments; relative to this file.")] = (
+        "data"
+    )
+    listen: Annotated[str, Meta(description="Address and port of the HTTP server.")] = "127.0.0.1:8080"
+    public_url: Annotated[str, Meta(description="How the outside world reaches the server; platforms sign it.")] = ""
+    trust_proxy: Annotated[
+        bool, Meta(description="Believe X-Forwarded-For and X-Forwarded-Proto (only behind your own proxy).")
+    ] = False
+    secret: Annotated[
+        str, Meta(description="The installation's secret, at least 32 characters; all keys derive from it.")
+    ] = ""
+    company: CompanySettings = CompanySettings()
+    deadlines: DeadlineSettings = DeadlineSettings()
+    bot: BotSettings = BotSettings()
+    desk: DeskSettings = DeskSettings()
+    limits: LimitSettings = LimitSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    egress: EgressSettings = EgressSettings()
+    channels: dict[str, dict[str, dict[str, Any]]] = {}
+    sinks: dict[str, dict[str, Any]] = {}
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration with where it came from; ``folder`` is what relative paths start at."""
+
+    config: Config
+    file: str
+    text: str
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """The data folder as an absolute path."""
+        return (self.folder / self.config.data).resolve()
+
+    def path(self, relative: str) -> Path:
+        """A path of the configuration as an absolute one."""
+        return (self.folder / relative).resolve()
+
+
+def load(path: Path, env: Mapping[str, str] = os.environ) -> Loaded:
+    """Read, overlay and check the configuration. Raises :class:`ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise ConfigError(f"{err.strerror}; `allears init` writes a configuration", file=str(path)) from err
+    except UnicodeDecodeError as err:
+        raise ConfigError("not UTF-8; save the file as UTF-8", file=str(path)) from err
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        found = re.search(r"at line (\d+)", str(err))
+        raise ConfigError(str(err), file=str(path), line=int(found[1]) if found else 0) from err
+    overlay(tree, env)
+    config = convert(tree, Config, file=str(path), text=text)
+    loaded = Loaded(config=config, file=str(path), text=text, folder=path.resolve().parent)
+    _check_secret(loaded)
+    return loaded
+
+
+def overlay(tree: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Lay ``ALLEARS_A__B=value`` over ``[a] b``. A value is read as TOML where it is TOML, else as a string."""
+    for name, value in sorted(env.items()):
+        if not name.startswith(ENV_PREFIX):
+            continue
+        *tables, key = name[len(ENV_PREFIX) :].lower().split("__")
+        node = tree
+        for table in tables:
+            node = node.setdefault(table, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"`{table}` is not a table, so {name} cannot be set", key=name)
+        node[key] = _toml_value(value)
+
+
+def _toml_value(value: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def convert(tree: Any, type: type[T], *, file: str = "", text: str = "", prefix: str = "") -> T:
+    """Turn a TOML tree into a settings struct. Raises :class:`ConfigError` with the key and its line."""
+    try:
+        return msgspec.convert(tree, type, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as err:
+        message, _, path = str(err).partition(" - at `$")
+        key = prefix + re.sub(r"\[\.\.\.\]", "", path.rstrip("`")).lstrip(".")
+        raise ConfigError(message, file=file, line=line_of(text, key), key=key.strip(".")) from err
+
+
+def _decode(type: type, value: Any) -> Any:
+    if type is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError(type)
+
+
+def line_of(text: str, key: str) -> int:
+    """The line of a dotted key in TOML text; the nearest table's when the key itself is not there, else 0."""
+    wanted = [part for part in key.split(".") if part]
+    best, best_depth = 0, 0
+    for number, path in _lines(text):
+        depth = sum(1 for a, b in zip(path, wanted) if a == b)
+        if depth == len(path) and depth > best_depth:
+            best, best_depth = number, depth
+    return best
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+([^\]]+)\]+", line):
+            table = [part.strip().strip('"') for part in header[1].split(".")]
+            yield number, table
+        elif pair := re.match(r'\s*("?[\w.-]+"?)\s*=', line):
+            yield number, [*table, *pair[1].strip('"').split(".")]
+
+
+def _check_secret(loaded: Loaded) -> None:
+    if len(loaded.config.secret) < MIN_SECRET:
+        raise ConfigError(
+            f"needs at least {MIN_SECRET} characters; `allears init` makes one, or set {ENV_PREFIX}SECRET",
+            file=loaded.file,
+            line=line_of(loaded.text, "secret"),
+            key="secret",
+        )
+
+
+def channel_settings(loaded: Loaded) -> Iterator[tuple[str, str, msgspec.Struct]]:
+    """(channel, account, settings) of every configured channel account. Raises :class:`ConfigError`."""
+    known = channels.names()
+    for name, accounts in loaded.config.channels.items():
+        if name not in known:
+            raise ConfigError(
+                f"there is no channel `{name}`; there are {', '.join(known)}",
+                file=loaded.file,
+                line=line_of(loaded.text, f"channels.{name}"),
+                key=f"channels.{name}",
+            )
+        for account, tree in accounts.items():
+            key = f"channels.{name}.{account}"
+            settings = convert(tree, channels.load(name).settings, file=loaded.file, text=loaded.text, prefix=key)
+            yield name, account, settings

@@ -1,0 +1,53 @@
+"""The parts of a running gateway, handed to whoever needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from channels.base import Channel
+from gateway.keys import Keys
+from gateway.store.base import Store
+from gateway.wake import Wake
+
+if TYPE_CHECKING:
+    from bot.knowledge import Knowledge
+    from normalizer.rules import Rules
+
+    from gateway.blobs import Blobs
+    from gateway.config import Config
+    from gateway.egress import Egress
+    from gateway.metrics import Metrics
+    from gateway.sinks.base import Sink
+
+
+def utc_now() -> datetime:
+    """The clock of the house. Only ``gateway`` reads it."""
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """Everything that runs, by name. ``knowledge`` and ``rules`` may be swapped while running (hot reload)."""
+
+    config: Config
+    store: Store
+    wake: Wake
+    blobs: Blobs
+    egress: Egress
+    keys: Keys
+    metrics: Metrics
+    channels: Mapping[tuple[str, str], Channel]
+    """By (channel, account)."""
+    sinks: Mapping[str, Sink]
+    knowledge: Knowledge
+    rules: Rules
+    clock: Callable[[], datetime] = field(default=utc_now)
+
+
+#: Where HTTP handlers find it: ``request.app[GATEWAY]``.
+GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)

@@ -1,0 +1,569 @@
+"""The store's one interface and the rows that cross it.
+
+Every method is one transaction: when it returns, its effect is durable; when it raises, nothing happened.
+Methods may share a transaction with others that wait at the same moment (group commit), and one that fails
+does not fail its neighbours. Times are UTC ``datetime``; ids made here are unguessable only where said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from channels.base import Accepted, Attachment, Inbound
+from normalizer.record import ComplaintRecord
+
+BOT = "bot"
+#: The owner of a conversation that waits for a person.
+NOBODY = ""
+
+
+# --- errors -------------------------------------------------------------------------------------------
+
+
+class StoreError(Exception):
+    """The store could not do it; nothing was written."""
+
+
+class StoreUnavailable(StoreError):
+    """Disk full, file locked, server away: try again later."""
+
+
+class NotFound(StoreError):
+    """There is no such row."""
+
+
+class Stale(StoreError):
+    """Somebody else owns the conversation by now: the fencing token is old."""
+
+
+class Conflict(StoreError):
+    """The state does not allow it (closing a closed case, claiming what another holds)."""
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+EntryKind = Literal["inbound", "outbound", "note", "notice"]
+#: Why a notice stands in the timeline. The visitor sees ``closed``, ``reopened``, ``joined`` and ``left``.
+Notice = Literal[
+    "opened", "handed_off", "claimed", "handed_back", "closed", "reopened", "joined", "left", "failed", "withdrawn"
+]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a conversation's timeline: what was really said or done, in order.
+
+    ``seq`` increases inside the conversation. ``key`` is the idempotency key (inbound or outbound). ``visible``
+    says whether the customer may see it. ``version`` counts edits of the same line: 0 as written;
+    ``deleted`` is a later version that takes it back (the earlier ones stay).
+    """
+
+    seq: int
+    kind: EntryKind
+    at: datetime
+    key: str = ""
+    text: str = ""
+    author: str = ""
+    """``customer``, ``bot``, an agent's id, or ``system``."""
+    author_name: str = ""
+    visible: bool = True
+    attachments: tuple[Attachment, ...] = ()
+    buttons: tuple[tuple[str, str], ...] = ()
+    """(label, value) pairs."""
+    choice: str = ""
+    language: str = ""
+    notice: str = ""
+    refers_to: int = 0
+    """seq of the line that this one edits or deletes."""
+    version: int = 0
+    deleted: bool = False
+    external_id: str = ""
+    placeholder: str = ""
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """All turns with one contact on one thread. ``id`` is derived from channel, account and thread.
+
+    ``fence`` rises with every change of owner; whoever speaks shows the fence it knew. ``lease_until`` is when
+    an agent's ownership ends by itself. ``number`` is the open record, empty before the first turn.
+    """
+
+    id: str
+    channel: str
+    account: str
+    thread: str
+    sender: str
+    sender_name: str
+    owner: str
+    fence: int
+    lease_until: datetime | None
+    status: str
+    number: str
+    last_seq: int
+    opened_at: datetime
+    last_at: datetime
+    window_closes_at: datetime | None = None
+
+
+class ConversationLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as the desk lists it, with what the list shows of its record."""
+
+    conversation: Conversation
+    owner_name: str = ""
+    kind: str = ""
+    category: str = ""
+    urgency: str = ""
+    language: str = ""
+    summary: str = ""
+    handoff_reason: str = ""
+    waiting_since: datetime | None = None
+    due_at: datetime | None = None
+    last_text: str = ""
+    unanswered: int = 0
+
+
+class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An open inbox row: a message that nobody has processed yet."""
+
+    inbox_id: int
+    key: str
+    seq: int
+    message: Inbound
+    received_at: datetime
+    tries: int = 0
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation with its open messages, oldest first, and all that deciding needs."""
+
+    conversation: Conversation
+    items: tuple[WorkItem, ...]
+    state: bytes
+    """The bot's state as JSON; empty at the first turn."""
+    record: ComplaintRecord | None
+    previous: str = ""
+    """Number of the latest closed record of this conversation, if any."""
+
+
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a complaint: ``what`` is a verb (``opened``, ``revised``, ``replied``), ``body`` its facts.
+
+    The store adds ``n``, ``prev`` and ``hash``: sha256 over ``prev`` and the canonical JSON of the rest.
+    """
+
+    number: str
+    what: str
+    at: datetime
+    by: str
+    body: Mapping[str, Any] = {}
+    n: int = 0
+    prev: str = ""
+    hash: str = ""
+
+
+SendState = Literal["waiting", "sending", "sent", "unknown", "dead", "superseded"]
+
+
+class NewSend(msgspec.Struct, frozen=True, kw_only=True):
+    """A row for the outbox. ``destination`` is ``channel:<channel>/<account>`` or ``sink:<name>``.
+
+    Rows of one ``lane`` go out one after the other in order. ``fence`` is checked when it is sent
+    (None: whoever owns the conversation, it goes out). ``body`` is the Outbound or the event as JSON.
+    """
+
+    key: str
+    destination: str
+    lane: str
+    conversation: str
+    number: str = ""
+    kind: str = ""
+    fence: int | None = None
+    body: bytes
+    not_before: datetime | None = None
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """An outbox row."""
+
+    id: int
+    key: str
+    destination: str
+    lane: str
+    conversation: str
+    number: str
+    kind: str
+    fence: int | None
+    body: bytes
+    state: SendState
+    tries: int
+    created_at: datetime
+    next_at: datetime | None
+    sent_at: datetime | None = None
+    error: str = ""
+
+
+class SendResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one attempt.
+
+    ``state`` ``sent`` writes ``entry`` (when given) into the conversation's timeline in the same transaction;
+    ``waiting`` with ``next_at`` is a retry. ``superseded``: the fence had moved, it was not sent.
+    """
+
+    id: int
+    state: SendState
+    error: str = ""
+    next_at: datetime | None = None
+    external_ids: tuple[str, ...] = ()
+    entry: Entry | None = None
+    journal: tuple[JournalLine, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """All results of one conversation's turns, committed together.
+
+    ``done`` are the inbox ids it closes. ``owner`` None leaves the owner as it is; a change raises the fence,
+    and ``sends`` then carry the new one. ``notices`` become timeline lines. The conversation's stored fence must
+    still be ``fence``, else nothing of it is written (:class:`Stale`) and the turn is decided again.
+    """
+
+    conversation: str
+    fence: int
+    done: tuple[int, ...]
+    state: bytes
+    record: ComplaintRecord | None
+    owner: str | None = None
+    status: str = ""
+    sends: tuple[NewSend, ...] = ()
+    notices: tuple[Entry, ...] = ()
+    """``seq`` 0: the store numbers them."""
+    journal: tuple[JournalLine, ...] = ()
+    trace: bytes = b""
+    """The decisions with their traces as JSON, kept for ``allears bot why``."""
+
+
+class Batch(Protocol):
+    """Conversations claimed for processing; nobody else gets them until it is settled or released."""
+
+    work: Sequence[Work]
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[StoreError | None]:
+        """Commit the outcomes, each on its own feet: None where it is done, the error where it is not."""
+        ...
+
+    async def fail(self, conversation: str, inbox_id: int, error: str, *, give_up: bool) -> None:
+        """Note that a row failed; with ``give_up`` it goes to ``held`` and no longer blocks its conversation."""
+        ...
+
+    async def release(self) -> None:
+        """Give back what was not settled. Always called, also after errors."""
+        ...
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes we could not read, as they came. ``what`` is ``request`` (a whole delivery) or ``message`` (an inbox row)."""
+
+    id: int
+    channel: str
+    account: str
+    at: datetime
+    reason: str
+    raw: bytes
+    headers: Mapping[str, str] = {}
+    tail: str = ""
+    state: Literal["open", "replayed", "dropped"] = "open"
+
+
+class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An inbox row as the operator sees it: states ``open``, ``done``, ``held`` (gave up; replayable)."""
+
+    id: int
+    channel: str
+    account: str
+    external_id: str
+    conversation: str
+    seq: int
+    state: str
+    tries: int
+    provider_at: datetime
+    received_at: datetime
+    processed_at: datetime | None
+    error: str = ""
+
+
+Role = Literal["agent", "lead", "admin"]
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """A person at the desk. ``password`` is the scrypt hash, never sent to a page."""
+
+    id: str
+    login: str
+    name: str
+    role: Role
+    skills: tuple[str, ...] = ()
+    password: str = ""
+    active: bool = True
+
+
+class DeskSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A logged-in browser. Only the token's sha256 is stored."""
+
+    token_hash: str
+    agent: str
+    csrf: str
+    created_at: datetime
+    expires_at: datetime
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a listing; ``cursor`` is opaque, empty on the last page."""
+
+    items: tuple[Any, ...]
+    cursor: str = ""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the audit: a channel account on one day (UTC)."""
+
+    channel: str
+    account: str
+    day: str
+    recorded: int
+    duplicates: int
+    processed: int
+    open: int
+    held: int
+    quarantined: int
+    replies: int
+    delivered: int
+    waiting: int
+    dead: int
+
+
+class Gauges(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures for /metrics and /readyz, from the rows. Ages in seconds, 0 when there is nothing."""
+
+    inbox_open: int
+    inbox_held: int
+    oldest_open: float
+    outbox_waiting: int
+    oldest_waiting: float
+    dead: int
+    unknown: int
+    quarantine: int
+    conversations_waiting: int
+
+
+View = Literal["waiting", "mine", "bot", "all", "closed"]
+
+
+# --- the interface ------------------------------------------------------------------------------------
+
+
+class Store(Protocol):
+    """One interface; every store passes ``tests/store`` on it."""
+
+    # life
+    async def open(self) -> None:
+        """Open, migrate, recover. Raises :class:`StoreUnavailable` (with what to do) or :class:`StoreError`."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Raises :class:`StoreUnavailable` when a write would fail."""
+        ...
+
+    # intake
+    async def append(
+        self, messages: Sequence[Inbound], *, received_at: datetime, cursor: tuple[str, str, str] | None = None
+    ) -> tuple[Accepted, ...]:
+        """Write messages, all or none, with the pull cursor ``(channel, account, value)``.
+
+        Same (channel, account, external id, digest): a duplicate, counted and not written. Same id with another
+        digest: a new message. An ``edit`` or ``delete`` gets its own timeline line that refers to the earlier one.
+        """
+        ...
+
+    async def cursor(self, channel: str, account: str) -> str | None: ...
+
+    async def quarantine(
+        self,
+        channel: str,
+        account: str,
+        raw: bytes,
+        reason: str,
+        *,
+        headers: Mapping[str, str],
+        tail: str = "",
+        at: datetime,
+    ) -> int: ...
+
+    # flow
+    async def claim_work(self, limit: int) -> Batch:
+        """Up to ``limit`` conversations with open inbox rows, oldest first; per conversation in provider-time order."""
+        ...
+
+    # outbox
+    async def claim_sends(self, limit: int, now: datetime) -> Sequence[Send]:
+        """Heads of lanes that are due, marked ``sending``. A row whose fence has moved comes out ``superseded`` and is not returned."""
+        ...
+
+    async def settle_sends(self, results: Sequence[SendResult]) -> None:
+        """Write what became of them. A ``sent`` row with a stale fence and an entry (webchat) turns ``superseded`` instead."""
+        ...
+
+    async def next_send_at(self) -> datetime | None:
+        """When the earliest waiting row is due."""
+        ...
+
+    # reading
+    async def conversation(self, id: str) -> Conversation: ...
+
+    async def timeline(
+        self, conversation: str, *, after: int = 0, limit: int = 200, visible_only: bool = False
+    ) -> tuple[Entry, ...]: ...
+
+    async def pending(self, conversation: str) -> tuple[Send, ...]:
+        """What is still to be said in this conversation, or failed: waiting, sending, unknown and dead rows."""
+        ...
+
+    async def record(self, number: str) -> ComplaintRecord: ...
+
+    async def revisions(self, number: str) -> tuple[ComplaintRecord, ...]: ...
+
+    async def records(
+        self, *, cursor: str = "", limit: int = 50, since: datetime | None = None, status: str = ""
+    ) -> Page:
+        """Records, newest first."""
+        ...
+
+    async def conversations(self, view: View, *, agent: str = "", cursor: str = "", limit: int = 50) -> Page:
+        """:class:`ConversationLine` rows; ``waiting``: urgent first, then by due time."""
+        ...
+
+    async def search(self, text: str, *, limit: int = 50) -> Page:
+        """Conversations by case number, sender or words of the last message."""
+        ...
+
+    async def journal(self, number: str) -> tuple[JournalLine, ...]: ...
+
+    async def traces(self, conversation: str, *, limit: int = 20) -> tuple[bytes, ...]:
+        """The latest decision traces, newest first."""
+        ...
+
+    # people
+    async def claim(
+        self, conversation: str, agent: str, *, lease_until: datetime, now: datetime, force: bool = False
+    ) -> Conversation:
+        """Make ``agent`` the owner; the fence rises. Raises :class:`Conflict` when another agent's lease runs."""
+        ...
+
+    async def extend(self, conversation: str, agent: str, fence: int, lease_until: datetime) -> None:
+        """Keep a lease. Raises :class:`Stale`."""
+        ...
+
+    async def say(self, conversation: str, fence: int, send: NewSend, journal: JournalLine | None = None) -> None:
+        """Queue an agent's reply. A repeated ``send.key`` is the same reply. Raises :class:`Stale`."""
+        ...
+
+    async def note(self, conversation: str, entry: Entry) -> int:
+        """Write an internal note; returns its seq."""
+        ...
+
+    async def release(
+        self,
+        conversation: str,
+        fence: int,
+        owner: str,
+        status: str,
+        *,
+        at: datetime,
+        notice: Entry,
+        journal: JournalLine | None = None,
+    ) -> Conversation:
+        """Hand back to the bot or the queue. Raises :class:`Stale`."""
+        ...
+
+    async def amend(
+        self,
+        conversation: str,
+        fence: int | None,
+        record: ComplaintRecord,
+        *,
+        status: str,
+        notices: Sequence[Entry] = (),
+        sends: Sequence[NewSend] = (),
+        journal: Sequence[JournalLine] = (),
+        owner: str | None = None,
+    ) -> Conversation:
+        """Write a new revision of the record from outside the flow (close, reopen, ticket callback).
+
+        Raises :class:`Stale` (fence) or :class:`Conflict` (``record.revision`` is not the stored one plus one).
+        """
+        ...
+
+    async def agents(self) -> tuple[Agent, ...]: ...
+
+    async def put_agent(self, agent: Agent) -> None: ...
+
+    async def put_session(self, session: DeskSession) -> None: ...
+
+    async def session(self, token_hash: str, now: datetime) -> tuple[DeskSession, Agent]:
+        """Raises :class:`NotFound` when unknown, expired or the agent is not active."""
+        ...
+
+    async def end_session(self, token_hash: str) -> None: ...
+
+    async def put_once(self, scope: str, key: str, value: bytes, *, expires_at: datetime) -> bytes:
+        """Keep ``value`` under (scope, key) unless something is there; returns what is there (idempotency keys, jti)."""
+        ...
+
+    async def take_once(self, scope: str, key: str, now: datetime) -> bytes | None:
+        """Take a value away: one caller gets it (one-time login links)."""
+        ...
+
+    # operation
+    async def inbox(self, *, state: str = "", cursor: str = "", limit: int = 50) -> Page: ...
+
+    async def inbox_message(self, id: int) -> Inbound: ...
+
+    async def replay_inbox(self, ids: Sequence[int]) -> int:
+        """Open ``held`` rows again; returns how many."""
+        ...
+
+    async def outbox(self, *, state: str = "", cursor: str = "", limit: int = 50) -> Page: ...
+
+    async def replay_sends(self, ids: Sequence[int], now: datetime) -> int:
+        """Make ``dead`` or ``unknown`` rows wait again; returns how many."""
+        ...
+
+    async def quarantined(self, *, state: str = "open", cursor: str = "", limit: int = 50) -> Page: ...
+
+    async def quarantined_one(self, id: int) -> Quarantined: ...
+
+    async def close_quarantined(self, id: int, state: Literal["replayed", "dropped"]) -> None: ...
+
+    async def tally(self, *, since: datetime, until: datetime) -> tuple[Tally, ...]: ...
+
+    async def gauges(self, now: datetime) -> Gauges: ...
+
+    async def blobs_of(self, conversation: str) -> tuple[str, ...]:
+        """Digests of the files of a conversation."""
+        ...
+
+    async def blob_in_use(self, digest: str) -> bool: ...
+
+    async def erase(self, conversation: str, *, at: datetime, by: str) -> int:
+        """Remove a person's words, names and files' names from every table; keep counts, times and categories.
+
+        The journal keeps its chain (bodies are replaced by their hashes). Returns how many rows changed.
+        """
+        ...
+
+    async def find_person(self, needle: str) -> tuple[str, ...]:
+        """Ids of conversations of a sender id, e-mail address or phone number."""
+        ...

@@ -1,0 +1,89 @@
+"""Who is waiting for what: signals that say "look again", never what is there.
+
+The rows are the truth. A lost signal costs a poll interval, never a message; so a signal may be carried by
+anything (one process: this module; many nodes: Redis pub/sub).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+#: Topics. A conversation's own is ``conversation(id)``.
+INBOX = "inbox"
+OUTBOX = "outbox"
+DESK = "desk"
+
+#: Something passing that is not stored, such as ``{"type": "typing", "who": "agent"}``.
+Hint = Mapping[str, Any]
+
+#: Most hints that wait for one listener; older ones are dropped first.
+MAX_HINTS = 32
+
+
+def conversation(id: str) -> str:
+    """The topic of one conversation."""
+    return f"conversation:{id}"
+
+
+class Listener:
+    """Waits for its topics. Signals between two calls of :meth:`next` are one wake-up."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._hints: list[Hint] = []
+
+    def poke(self, hint: Hint | None) -> None:
+        """Called by the wake when a topic was signalled."""
+        if hint is not None:
+            self._hints = [*self._hints[1 - MAX_HINTS :], hint]
+        self._event.set()
+
+    async def next(self, timeout: float | None = None) -> tuple[Hint, ...]:
+        """Wait for a signal, at most ``timeout`` seconds; the hints that came with it."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except TimeoutError:
+            return ()
+        self._event.clear()
+        hints, self._hints = tuple(self._hints), []
+        return hints
+
+
+class Wake(Protocol):
+    """Signals by topic."""
+
+    def signal(self, topic: str, hint: Hint | None = None) -> None:
+        """Wake everyone who listens to the topic."""
+        ...
+
+    def listen(self, *topics: str) -> Any:
+        """A context manager that gives a :class:`Listener`."""
+        ...
+
+
+class LocalWake:
+    """The wake of one process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+
+    def signal(self, topic: str, hint: Hint | None = None) -> None:
+        for listener in self._listeners.get(topic, ()):
+            listener.poke(hint)
+
+    @contextmanager
+    def listen(self, *topics: str) -> Iterator[Listener]:
+        listener = Listener()
+        for topic in topics:
+            self._listeners[topic].add(listener)
+        try:
+            yield listener
+        finally:
+            for topic in topics:
+                self._listeners[topic].discard(listener)
+                if not self._listeners[topic]:
+                    del self._listeners[topic]
