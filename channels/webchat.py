@@ -156,6 +156,8 @@ class Webchat:
         "limits": "Sending calls nobody: the window shows texts of any length and all buttons of the stored line.",
     }
 
+    idempotent: ClassVar[bool] = True
+
     def __init__(self, account: str, settings: Settings) -> None:
         self.account = account
         self.site = settings

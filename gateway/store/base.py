@@ -7,6 +7,7 @@ does not fail its neighbours. Times are UTC ``datetime``; ids made here are ungu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -19,6 +20,12 @@ from normalizer.record import ComplaintRecord
 BOT = "bot"
 #: The owner of a conversation that waits for a person.
 NOBODY = ""
+
+
+def conversation_id(channel: str, account: str, thread: str) -> str:
+    """The id of a thread's conversation: the same in every store, and known before the first message is written."""
+    digest = hashlib.sha256(msgspec.json.encode((channel, account, thread))).hexdigest()
+    return f"c{digest[:24]}"
 
 
 # --- errors -------------------------------------------------------------------------------------------
