@@ -1,0 +1,155 @@
+"""Figures of the running gateway, and which of its parts are alive.
+
+``prometheus_client`` writes the exposition format: it costs 17 ms at start, 1 MB of memory and 1.4 µs a count,
+and knows the escapes and the bucket rules. Each :class:`Metrics` has its own registry, so that two gateways in one
+process do not share figures. Labels are names of the configuration and fixed words, never anything a customer sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from gateway.store.base import Gauges
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+#: Seconds without a beat after which a worker counts as stuck.
+SILENCE = 60.0
+#: Bucket bounds in seconds: from a local turn to a day's backlog.
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+
+#: Field of :class:`Gauges`, name of the metric, help.
+_ROW_GAUGES = (
+    ("inbox_open", "inbox_open", "Inbox rows that wait to be processed."),
+    ("inbox_held", "inbox_held", "Inbox rows that were given up and wait for an operator."),
+    ("oldest_open", "oldest_unprocessed_seconds", "Age of the oldest unprocessed message."),
+    ("outbox_waiting", "outbox_waiting", "Outbox rows that wait to be sent."),
+    ("oldest_waiting", "outbox_age_seconds", "Age of the oldest outbox row."),
+    ("dead", "dead_letters", "Outbox rows that were given up."),
+    ("unknown", "unknown_sends", "Outbox rows of which nobody knows whether they arrived."),
+    ("quarantine", "quarantine_open", "Quarantined deliveries that nobody has looked at."),
+    ("conversations_waiting", "conversations_waiting", "Conversations that wait for a person."),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A worker, channel account or sink: ``trouble`` is empty while it is well."""
+
+    name: str
+    trouble: str
+
+
+class Metrics:
+    """Counts what happens, hears the workers' signs of life, and remembers which parts are stopped.
+
+    A part is named as the outbox names it: ``channel:webchat/main``, ``sink:tickets``.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._beats: dict[str, tuple[float, float]] = {}
+        self._stopped: dict[str, str] = {}
+        self.registry = CollectorRegistry()
+        door = ("channel", "account")
+        self._accepted = self._counter("messages_accepted", "Messages that are durable.", *door)
+        self._duplicates = self._counter("duplicates_suppressed", "Messages that were there already.", *door)
+        self._refused = self._counter("signatures_refused", "Requests refused for their signature.", *door)
+        self._quarantined = self._counter("quarantined", "Deliveries kept that could not be read.", *door)
+        self._reconnects = self._counter("reconnects", "Connections that had to be made again.", *door)
+        self._answered = self._counter("bot_answered", "Turns that the bot answered.", "entry")
+        self._handed_off = self._counter("bot_handed_off", "Conversations handed to a person.", "reason")
+        self._sent = self._counter("sends", "Attempts to send by what became of them.", "destination", "state")
+        self._ingest_lag = self._histogram(
+            "ingest_lag_seconds", "From the provider's time of a message to its commit.", "channel"
+        )
+        self._reply_latency = self._histogram(
+            "reply_latency_seconds", "From the receipt of a message to its reply being sent."
+        )
+        self._rows = {
+            field: Gauge(f"allears_{name}", help, registry=self.registry) for field, name, help in _ROW_GAUGES
+        }
+
+    def accepted(self, channel: str, account: str, *, lag: float | None = None) -> None:
+        """A message is durable, ``lag`` seconds after the provider's time."""
+        self._accepted.labels(channel, account).inc()
+        if lag is not None:
+            self._ingest_lag.labels(channel).observe(max(lag, 0.0))
+
+    def duplicate(self, channel: str, account: str) -> None:
+        """A message was there already."""
+        self._duplicates.labels(channel, account).inc()
+
+    def refused(self, channel: str, account: str) -> None:
+        """A request's signature was missing, wrong or stale. Sinks' callbacks count under ``sink``."""
+        self._refused.labels(channel, account).inc()
+
+    def quarantined(self, channel: str, account: str) -> None:
+        """A delivery could not be read and is kept."""
+        self._quarantined.labels(channel, account).inc()
+
+    def reconnected(self, channel: str, account: str) -> None:
+        """A lost connection of a pull or socket channel is made again."""
+        self._reconnects.labels(channel, account).inc()
+
+    def answered(self, entry: str) -> None:
+        """The bot answered a turn with an entry of the knowledge."""
+        self._answered.labels(entry).inc()
+
+    def handed_off(self, reason: str) -> None:
+        """A conversation went to a person."""
+        self._handed_off.labels(reason).inc()
+
+    def sent(self, destination: str, state: str) -> None:
+        """An attempt to send ended in ``state``."""
+        self._sent.labels(destination, state).inc()
+
+    def replied(self, seconds: float) -> None:
+        """A reply was sent ``seconds`` after the message it answers was received."""
+        self._reply_latency.observe(max(seconds, 0.0))
+
+    def beat(self, worker: str, *, silence: float = SILENCE) -> None:
+        """A worker's sign of life; after ``silence`` seconds without the next one it counts as stuck."""
+        self._beats[worker] = (self._clock(), silence)
+
+    def ended(self, worker: str) -> None:
+        """A worker stopped because it was told to."""
+        self._beats.pop(worker, None)
+
+    def stopped(self, part: str, reason: str) -> None:
+        """A channel account or sink does nothing until an operator looks (bad credentials, endpoint gone)."""
+        self._stopped[part] = reason
+
+    def works(self, part: str) -> None:
+        """It works (again)."""
+        self._stopped.pop(part, None)
+
+    def parts(self) -> Iterator[Part]:
+        """Every worker that ever beat, and every part that is stopped."""
+        now = self._clock()
+        for name, (at, silence) in sorted(self._beats.items()):
+            quiet = now - at
+            yield Part(f"worker:{name}", f"no sign of life for {quiet:.0f} s" if quiet > silence else "")
+        for name, reason in sorted(self._stopped.items()):
+            yield Part(name, f"stopped: {reason}")
+
+    def read(self, rows: Gauges) -> None:
+        """Take over the figures that come from the rows."""
+        for field, gauge in self._rows.items():
+            gauge.set(getattr(rows, field))
+
+    def exposition(self) -> bytes:
+        """All figures in Prometheus' text format (:data:`CONTENT_TYPE`)."""
+        return prometheus_client.generate_latest(self.registry)
+
+    def _counter(self, name: str, help: str, *labels: str) -> Counter:
+        return Counter(f"allears_{name}", help, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help: str, *labels: str) -> Histogram:
+        return Histogram(f"allears_{name}", help, labels, buckets=SECONDS, registry=self.registry)

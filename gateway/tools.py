@@ -1,0 +1,34 @@
+"""What the gateway lends its channels and sinks: calls through the egress filter and the files it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from channels.base import Answer, Attachment, Call, Refused
+from gateway.blobs import Blobs
+from gateway.context import utc_now
+from gateway.egress import Egress
+from gateway.store.base import NotFound
+
+
+class GatewayTools:
+    """Implements :class:`channels.base.Tools`."""
+
+    def __init__(self, egress: Egress, blobs: Blobs, clock: Callable[[], datetime] = utc_now) -> None:
+        self._egress, self._blobs, self._clock = egress, blobs, clock
+
+    async def http(self, call: Call) -> Answer:
+        """Make a call; see :meth:`gateway.egress.Egress.http` for what it raises."""
+        return await self._egress.http(call)
+
+    async def read(self, attachment: Attachment) -> bytes:
+        """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone."""
+        try:
+            return await self._blobs.read(attachment.digest)
+        except NotFound as err:
+            raise Refused("the attachment's file is gone") from err
+
+    def now(self) -> datetime:
+        """The time (UTC), for signatures and tokens that carry one."""
+        return self._clock()
