@@ -311,6 +311,10 @@ class Tools(Protocol):
         """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone."""
         ...
 
+    def now(self) -> datetime:
+        """The time (UTC), for signatures and tokens that carry one."""
+        ...
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a connection test: what was tried, whether it worked, and what to do when not."""
@@ -338,6 +342,8 @@ class Channel(Protocol):
     settings: ClassVar[type[msgspec.Struct]]
     limits: ClassVar[Limits]
     exempt: ClassVar[Mapping[Promise, str]]
+    idempotent: ClassVar[bool]
+    """Whether a repeated ``send`` with the same ``Outbound.key`` is one message for the customer."""
     account: str
 
     async def send(self, out: Outbound, tools: Tools) -> Receipt:
@@ -379,6 +385,28 @@ class PushChannel(Channel, Protocol):
 
     def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:
         """The answer after the commit."""
+        ...
+
+
+@runtime_checkable
+class NamedRequests(Protocol):
+    """A push channel whose clients name their requests (``Idempotency-Key``).
+
+    The gateway asks after ``accept`` and before the commit. The first fingerprint under a key stays; a request
+    with the same key and another fingerprint is refused with 422 and nothing of it is stored.
+    """
+
+    def idempotency(self, request: Request) -> tuple[str, str] | None:
+        """(key, fingerprint of what is asked), or None when the client named no key."""
+        ...
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A channel that makes tokens of its own (uploads, sessions)."""
+
+    def use_key(self, key: bytes) -> None:
+        """Take the 32 bytes derived from the installation's secret for this channel account. Called before the start."""
         ...
 
 
