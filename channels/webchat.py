@@ -43,8 +43,8 @@ from channels.base import (
 
 #: How long a session token is good for. An anonymous one is renewed by each handshake.
 SESSION = timedelta(days=30)
-#: How long a finished upload waits for the message that it belongs to.
-UPLOAD = timedelta(days=2)
+#: How long a finished upload waits for its message: less than the day after which unclaimed files are swept.
+UPLOAD = timedelta(hours=20)
 #: Longest life of an identity token, in seconds between ``iat`` and ``exp``.
 IDENTITY_SECONDS = 300
 #: The fewest characters of a secret.
@@ -98,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     buttons: Annotated[
         tuple[dict[str, str], ...], Meta(max_length=6, description="Suggestions in an empty window: texts by language.")
     ] = ()
+    rate: Annotated[int, Meta(gt=0, description="Most messages of one visitor in ten seconds.")] = 5
 
     def __post_init__(self) -> None:
         if len(self.session_secret) < MIN_SECRET:

@@ -1,0 +1,73 @@
+"""Files of a conversation: taken in while they arrive, given back to their own visitor only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+from aiohttp import web
+
+from gateway.context import GATEWAY
+from gateway.web.problems import ProblemError
+from gateway.web.visitor import who
+
+CHUNK = 64 * 1024
+#: A whole upload may take this long; a pause in it no longer than ``limits.request_seconds``.
+UPLOAD_SECONDS = 600.0
+MAX_NAME = 200
+
+
+async def upload(http: web.Request) -> web.Response:
+    """``POST uploads?name=…``, the file as the body: a token to attach it with.
+
+    Raises :class:`ProblemError`: 408 too slow, 413 too large, 422 not a file that we keep.
+    """
+    visitor, gateway = who.visitor(http), http.app[GATEWAY]
+    limit = min(visitor.window.limits.file, gateway.config.limits.file)
+    if (http.content_length or 0) > limit:
+        raise ProblemError(413, f"a file has at most {limit} bytes")
+    name = http.query.get("name", "")[:MAX_NAME]
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            kept = await gateway.blobs.put(
+                _chunks(http, gateway.config.limits.request_seconds), name=name, type=http.content_type, limit=limit
+            )
+    except TimeoutError as err:
+        raise ProblemError(408, "the file took too long to arrive") from err
+    if kept.state != "kept":
+        raise ProblemError(413 if kept.size > limit else 422, kept.reason or "the file was refused")
+    token = visitor.window.upload_token(visitor.session, kept, gateway.clock())
+    body = {"upload": token, "name": kept.name, "type": kept.type, "size": kept.size}
+    return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+async def _chunks(http: web.Request, patience: float) -> AsyncIterator[bytes]:
+    while True:
+        async with asyncio.timeout(patience):
+            chunk = await http.content.read(CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+async def download(http: web.Request) -> web.StreamResponse:
+    """``GET files/<seq>/<n>``: a file of a line that this visitor may see; every other is 404."""
+    visitor, gateway = who.visitor(http), http.app[GATEWAY]
+    seq, n = int(http.match_info["seq"]), int(http.match_info["n"])
+    lines = await gateway.store.timeline(visitor.conversation, after=max(0, seq - 1), limit=1, visible_only=True)
+    files = lines[0].attachments if lines and lines[0].seq == seq else ()
+    if n >= len(files) or files[n].state != "kept":
+        raise ProblemError(404, "there is no such file in this conversation")
+    return web.FileResponse(gateway.blobs.path(files[n].digest), headers=_harmless(files[n].name, files[n].type))
+
+
+def _harmless(name: str, type: str) -> dict[str, str]:
+    """Headers under which no file can act as a page of ours, whatever is in it."""
+    return {
+        "Content-Type": type or "application/octet-stream",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name or 'file', safe='')}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-store",
+    }
