@@ -47,9 +47,11 @@ class Part:
 
 
 class Metrics:
-    """Counts what happens, hears the workers' signs of life, and remembers which parts are stopped.
+    """Counters to add to, histograms to observe, heartbeats and stopped parts.
 
-    A part is named as the outbox names it: ``channel:webchat/main``, ``sink:tickets``.
+    ``metrics.accepted.labels(channel="webchat").inc()``; ``metrics.beat("flow")``;
+    ``metrics.stopped("channel:webchat/main", "HTTP 401")`` and, when it runs again, ``metrics.running(...)``.
+    Parts are named as the outbox names its destinations.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,62 +59,23 @@ class Metrics:
         self._beats: dict[str, tuple[float, float]] = {}
         self._stopped: dict[str, str] = {}
         self.registry = CollectorRegistry()
-        door = ("channel", "account")
-        self._accepted = self._counter("messages_accepted", "Messages that are durable.", *door)
-        self._duplicates = self._counter("duplicates_suppressed", "Messages that were there already.", *door)
-        self._refused = self._counter("signatures_refused", "Requests refused for their signature.", *door)
-        self._quarantined = self._counter("quarantined", "Deliveries kept that could not be read.", *door)
-        self._reconnects = self._counter("reconnects", "Connections that had to be made again.", *door)
-        self._answered = self._counter("bot_answered", "Turns that the bot answered.", "entry")
-        self._handed_off = self._counter("bot_handed_off", "Conversations handed to a person.", "reason")
-        self._sent = self._counter("sends", "Attempts to send by what became of them.", "destination", "state")
-        self._ingest_lag = self._histogram(
+        self.accepted = self._counter("messages_accepted", "Messages that are durable.", "channel")
+        self.duplicates = self._counter("duplicates_suppressed", "Messages that were there already.", "channel")
+        self.bad_signatures = self._counter("signatures_refused", "Requests refused for their signature.", "channel")
+        self.quarantined = self._counter("quarantined", "Deliveries kept that could not be read.", "channel")
+        self.reconnects = self._counter("reconnects", "Connections that had to be made again.", "channel")
+        self.bot_answered = self._counter("bot_answered", "Turns that the bot answered.")
+        self.handed_off = self._counter("bot_handed_off", "Conversations handed to a person.", "reason")
+        self.sends = self._counter("sends", "Attempts to send by what became of them.", "destination", "state")
+        self.ingest_lag = self._histogram(
             "ingest_lag_seconds", "From the provider's time of a message to its commit.", "channel"
         )
-        self._reply_latency = self._histogram(
+        self.reply_latency = self._histogram(
             "reply_latency_seconds", "From the receipt of a message to its reply being sent."
         )
         self._rows = {
             field: Gauge(f"allears_{name}", help, registry=self.registry) for field, name, help in _ROW_GAUGES
         }
-
-    def accepted(self, channel: str, account: str, *, lag: float | None = None) -> None:
-        """A message is durable, ``lag`` seconds after the provider's time."""
-        self._accepted.labels(channel, account).inc()
-        if lag is not None:
-            self._ingest_lag.labels(channel).observe(max(lag, 0.0))
-
-    def duplicate(self, channel: str, account: str) -> None:
-        """A message was there already."""
-        self._duplicates.labels(channel, account).inc()
-
-    def refused(self, channel: str, account: str) -> None:
-        """A request's signature was missing, wrong or stale. Sinks' callbacks count under ``sink``."""
-        self._refused.labels(channel, account).inc()
-
-    def quarantined(self, channel: str, account: str) -> None:
-        """A delivery could not be read and is kept."""
-        self._quarantined.labels(channel, account).inc()
-
-    def reconnected(self, channel: str, account: str) -> None:
-        """A lost connection of a pull or socket channel is made again."""
-        self._reconnects.labels(channel, account).inc()
-
-    def answered(self, entry: str) -> None:
-        """The bot answered a turn with an entry of the knowledge."""
-        self._answered.labels(entry).inc()
-
-    def handed_off(self, reason: str) -> None:
-        """A conversation went to a person."""
-        self._handed_off.labels(reason).inc()
-
-    def sent(self, destination: str, state: str) -> None:
-        """An attempt to send ended in ``state``."""
-        self._sent.labels(destination, state).inc()
-
-    def replied(self, seconds: float) -> None:
-        """A reply was sent ``seconds`` after the message it answers was received."""
-        self._reply_latency.observe(max(seconds, 0.0))
 
     def beat(self, worker: str, *, silence: float = SILENCE) -> None:
         """A worker's sign of life; after ``silence`` seconds without the next one it counts as stuck."""
@@ -126,8 +89,8 @@ class Metrics:
         """A channel account or sink does nothing until an operator looks (bad credentials, endpoint gone)."""
         self._stopped[part] = reason
 
-    def works(self, part: str) -> None:
-        """It works (again)."""
+    def running(self, part: str) -> None:
+        """It works again."""
         self._stopped.pop(part, None)
 
     def parts(self) -> Iterator[Part]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import datetime
-from typing import ClassVar, Literal, Protocol
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from channels.base import Tools
-from normalizer.record import ComplaintRecord
+from channels import base as channels
+from channels.base import Finding, Request, Tools
+from normalizer.record import ComplaintRecord, Status
 
 EventType = Literal[
     "complaint.opened",
@@ -33,8 +36,24 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: ComplaintRecord
 
 
+class TicketUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ticket system tells us of a complaint.
+
+    ``delivery`` is the same for every repeat of one callback. ``version`` rises with every change of the ticket;
+    ``status`` is ours, None when ``remote_status`` is not in the mapping table.
+    """
+
+    delivery: str
+    number: str
+    external_id: str
+    remote_status: str
+    status: Status | None
+    comment: str = ""
+    version: int
+
+
 class Sink(Protocol):
-    """A downstream system. ``kind`` is its name in ``[sinks.<name>] kind = "…"``."""
+    """A downstream system. ``kind`` is its name in ``[sinks.<name>] kind = "…"``; made as ``SINK(name, settings)``."""
 
     kind: ClassVar[str]
     settings: ClassVar[type[msgspec.Struct]]
@@ -47,3 +66,41 @@ class Sink(Protocol):
             Retry, Unauthorized, Refused, Unknown: as a channel's ``send``.
         """
         ...
+
+    async def check(self, tools: Tools) -> tuple[Finding, ...]:
+        """Test the connection without side effects."""
+        ...
+
+
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """A sink that writes files."""
+
+    def use_folder(self, folder: Path) -> None:
+        """Take the data folder, where relative paths start. Called before the start."""
+        ...
+
+
+@runtime_checkable
+class CallsBack(Protocol):
+    """A sink whose system tells us what becomes of a complaint, at ``POST /sinks/<name>/callback``."""
+
+    def update(self, request: Request) -> TicketUpdate | None:
+        """What the callback says; None for an event that is none of our business.
+
+        Raises:
+            BadSignature: not from the ticket system.
+            BadPayload: signed, but not what it sends.
+        """
+        ...
+
+
+def names() -> list[str]:
+    """The kinds of sinks: a module's name is its kind, there is no list to edit."""
+    return channels.names("gateway.sinks")
+
+
+def load(kind: str) -> type[Sink]:
+    """The class behind a kind (its module's ``SINK``). Raises ModuleNotFoundError."""
+    sink: type[Sink] = importlib.import_module(f"gateway.sinks.{kind}").SINK
+    return sink

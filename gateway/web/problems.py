@@ -1,7 +1,7 @@
 """Errors as answers: RFC 9457 problem details for programs, a small page for people; and the security headers.
 
-An application has ``middlewares=[problems.middleware, problems.security_headers]``. A handler raises
-:class:`ProblemError` (or lets an error of the channels or the store pass through) and builds no error answer itself.
+:func:`install` puts both into an application. A handler raises :class:`ProblemError` (or lets an error of the
+channels or the store pass through) and builds no error answer itself.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ def problem(status: int, title: str = "", detail: str = "", *, type: str = "abou
     return web.Response(status=status, body=msgspec.json.encode(body | extra), content_type="application/problem+json")
 
 
+def install(app: web.Application) -> None:
+    """Errors become answers, and every answer of ``app`` (also a streamed one) carries the security headers."""
+    app.middlewares.append(middleware)
+    app.on_response_prepare.append(security_headers)
+
+
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The one place where an error becomes an answer."""
@@ -82,20 +88,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return _answer(request, _of(err) or _unexpected(request, err))
 
 
-@web.middleware
-async def security_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every answer the security headers that its handler has not set."""
-    response = await handler(request)
-    if not response.prepared:
-        harden(request, response)
-    return response
-
-
-def harden(request: web.Request, response: web.StreamResponse) -> None:
-    """Set the missing headers. A handler that streams calls it itself before ``prepare``.
-
-    Everything but the static files is not to be kept by anyone.
-    """
+async def security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Set what the handler has not set. Everything but the static files is not to be kept by anyone."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     resource = request.match_info.route.resource
@@ -158,7 +152,6 @@ def _answer(request: web.Request, err: ProblemError) -> web.Response:
         else problem(err.status, err.title, err.detail, type=err.type, **err.extra)
     )
     answer.headers.update(err.headers)
-    harden(request, answer)
     return answer
 
 
