@@ -89,6 +89,11 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Called for every answer before its head is written."""
+    harden(request, response)
+
+
+def harden(request: web.Request, response: web.StreamResponse) -> None:
     """Set what the handler has not set. Everything but the static files is not to be kept by anyone."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
