@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from channels import base as channels
 from channels.base import Secret
+from gateway.sinks import base as sinks
 
 T = TypeVar("T")
 
@@ -144,6 +145,11 @@ class Config(_Section, frozen=True):
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}
 
+    @property
+    def base_url(self) -> str:
+        """How customers reach us, without a slash at the end."""
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
+
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration with where it came from; ``folder`` is what relative paths start at."""
@@ -266,3 +272,19 @@ def channel_settings(loaded: Loaded) -> Iterator[tuple[str, str, msgspec.Struct]
             key = f"channels.{name}.{account}"
             settings = convert(tree, channels.load(name).settings, file=loaded.file, text=loaded.text, prefix=key)
             yield name, account, settings
+
+
+def sink_settings(loaded: Loaded) -> Iterator[tuple[str, str, msgspec.Struct]]:
+    """(name, kind, settings) of every configured sink. Raises :class:`ConfigError`."""
+    for name, tree in loaded.config.sinks.items():
+        key = f"sinks.{name}"
+        kind = tree.get("kind", "")
+        if kind not in sinks.names():
+            problem = f"`kind` must be one of {', '.join(sinks.names())}, not `{kind}`"
+            raise ConfigError(problem, file=loaded.file, line=line_of(loaded.text, key), key=key)
+        rest = {name: value for name, value in tree.items() if name != "kind"}
+        yield (
+            name,
+            kind,
+            convert(rest, sinks.load(kind).settings, file=loaded.file, text=loaded.text, prefix=key),
+        )

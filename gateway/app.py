@@ -1,0 +1,115 @@
+"""The house put together: configuration in, a running application out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+
+from aiohttp import web
+
+from channels import base as channels
+from channels.base import Channel, Secret
+from gateway.blobs import Blobs
+from gateway.calendar import Calendar
+from gateway.config import Loaded, channel_settings, sink_settings
+from gateway.context import GATEWAY, Gateway, utc_now
+from gateway.egress import Egress
+from gateway.flow import Flow
+from gateway.keys import Keys
+from gateway.library import read_knowledge, read_rules
+from gateway.metrics import Metrics
+from gateway.outbox import Outbox
+from gateway.sinks.base import Sink
+from gateway.sinks.base import load as load_sink
+from gateway.store.base import Store
+from gateway.store.sqlite import SqliteStore
+from gateway.wake import LocalWake
+from gateway.web import callbacks, control, desk, doors, health, openapi, problems, rest, static, status, visitor
+
+log = logging.getLogger(__name__)
+
+#: Seconds before a fallen worker starts again.
+RESTART_PAUSE = 1.0
+
+#: The areas of the web server; the doors come from the configured channels.
+AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control)
+
+
+def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Store | None = None) -> Gateway:
+    """Make the parts; nothing is opened yet. Raises :class:`ConfigError` or :class:`KnowledgeError`."""
+    config = loaded.config
+    Calendar(config.company)  # a calendar that cannot be read must stop the start, not the first complaint
+    return Gateway(
+        config=config,
+        store=store or SqliteStore(loaded.data / "allears.db"),
+        wake=LocalWake(),
+        blobs=Blobs(loaded.data / "blobs"),
+        egress=Egress(config.egress.allow),
+        keys=Keys(Secret(config.secret)),
+        metrics=Metrics(),
+        channels=_channels(loaded),
+        sinks=_sinks(loaded),
+        knowledge=read_knowledge(loaded.path(config.bot.knowledge) if config.bot.knowledge else None),
+        rules=read_rules(loaded.path(config.bot.rules) if config.bot.rules else None),
+        clock=clock,
+    )
+
+
+def build(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Store | None = None) -> web.Application:
+    """The application: every area, and the workers that live as long as it does."""
+    return application(assemble(loaded, clock=clock, store=store))
+
+
+def application(gateway: Gateway) -> web.Application:
+    """The application around a gateway's parts."""
+    app = web.Application(client_max_size=gateway.config.limits.body)
+    app[GATEWAY] = gateway
+    problems.install(app)
+    app.add_routes(doors.routes(gateway))
+    for area in AREAS:
+        app.add_routes(area.routes())
+    app.cleanup_ctx.append(_opened)
+    app.cleanup_ctx.append(_working)
+    return app
+
+
+async def _opened(app: web.Application) -> AsyncIterator[None]:
+    gateway = app[GATEWAY]
+    await gateway.store.open()
+    yield
+    await gateway.egress.close()
+    await gateway.store.close()
+
+
+async def _working(app: web.Application) -> AsyncIterator[None]:
+    gateway = app[GATEWAY]
+    workers = [
+        asyncio.create_task(_kept_running("flow", Flow(gateway).run)),
+        asyncio.create_task(_kept_running("outbox", Outbox(gateway).run)),
+    ]
+    yield
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def _kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A worker that falls over is started again: what it was doing is still in the store."""
+    while True:
+        try:
+            await run()
+        except Exception:  # any fault: the alternative is a gateway that takes in and never answers
+            log.exception("the worker %s fell over and starts again", name)
+            await asyncio.sleep(RESTART_PAUSE)
+
+
+def _channels(loaded: Loaded) -> dict[tuple[str, str], Channel]:
+    return {
+        (name, account): channels.load(name)(account, settings) for name, account, settings in channel_settings(loaded)
+    }
+
+
+def _sinks(loaded: Loaded) -> dict[str, Sink]:
+    return {name: load_sink(kind)(name, settings) for name, kind, settings in sink_settings(loaded)}

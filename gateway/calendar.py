@@ -1,0 +1,87 @@
+"""The company's working time: when people are there, and when a promised number of working hours is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.config import CompanySettings, ConfigError
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: How far ahead a deadline is looked for; a calendar without open days promises nothing beyond it.
+HORIZON = timedelta(days=366)
+
+
+class Calendar:
+    """Opening hours in the company's zone. Raises :class:`ConfigError` for hours or days that cannot be read."""
+
+    def __init__(self, company: CompanySettings) -> None:
+        self._zone = _zone(company.timezone)
+        self._hours = {day: _span(day, text) for day, text in company.hours.items()}
+        self._holidays = frozenset(_day("company.holidays", d) for d in company.holidays)
+        self._workdays = frozenset(_day("company.workdays", d) for d in company.workdays)
+
+    def open_at(self, at: datetime) -> bool:
+        """Whether people are at work at ``at``."""
+        local = at.astimezone(self._zone)
+        return any(start <= local < end for start, end in self._spans(local.date()))
+
+    def after(self, at: datetime, hours: float) -> datetime:
+        """The moment (UTC) when ``hours`` working hours have passed since ``at``; plain hours if nobody ever works."""
+        left = timedelta(hours=hours)
+        for start, end in self._from(at):
+            if end - start >= left:
+                return (start + left).astimezone(UTC)
+            left -= end - start
+        return (at + timedelta(hours=hours)).astimezone(UTC)
+
+    def _from(self, at: datetime) -> Iterator[tuple[datetime, datetime]]:
+        local = at.astimezone(self._zone)
+        day = local.date()
+        while day <= local.date() + HORIZON:
+            for start, end in self._spans(day):
+                if end > local:
+                    # Durations are taken in UTC: a clock change inside a working day must not stretch a promise.
+                    yield max(start, local).astimezone(UTC), end.astimezone(UTC)
+            day += timedelta(days=1)
+
+    def _spans(self, day: date) -> Iterator[tuple[datetime, datetime]]:
+        if day in self._holidays:
+            return
+        name = WEEKDAYS[day.weekday()]
+        if day in self._workdays and name not in self._hours:
+            name = next(iter(self._hours), name)
+        if name in self._hours:
+            opens, closes = self._hours[name]
+            yield datetime.combine(day, opens, self._zone), datetime.combine(day, closes, self._zone)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as err:
+        raise ConfigError(
+            f"there is no time zone `{name}`; use one like `Asia/Shanghai`", key="company.timezone"
+        ) from err
+
+
+def _span(day: str, text: str) -> tuple[time, time]:
+    try:
+        opens, closes = (_clock(part) for part in text.split("-"))
+    except ValueError as err:
+        raise ConfigError(f"`{text}` is no opening time; write `09:00-18:00`", key=f"company.hours.{day}") from err
+    if opens >= closes:
+        raise ConfigError(f"`{text}` ends before it begins", key=f"company.hours.{day}")
+    return opens, closes
+
+
+def _clock(text: str) -> time:
+    return time.max if text.strip() == "24:00" else time.fromisoformat(text.strip())
+
+
+def _day(key: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as err:
+        raise ConfigError(f"`{text}` is no date; write `2026-01-01`", key=key) from err

@@ -1,0 +1,199 @@
+"""``allears inbox|outbox|dead|quarantine|record|why|audit|export|erase``: the operator's commands.
+
+While a server runs, it alone may write the store; the command is then carried out by that server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from channels.base import Secret
+from gateway import bundle, config
+from gateway.app import assemble
+from gateway.cli import options
+from gateway.config import Loaded
+from gateway.keys import Keys
+from gateway.operations import OPERATIONS, OperationError, Params, Rows, perform
+from gateway.store.base import StoreUnavailable
+from gateway.web.control import PREFIX, PURPOSE, WHO
+
+#: How long the running server may take for an operation, in seconds.
+REMOTE_SECONDS = 600.0
+
+
+def add(subparsers: Any) -> None:
+    """Add the commands."""
+    _queue(subparsers, "inbox", "messages taken in", ("open", "done", "held"))
+    _queue(subparsers, "outbox", "messages to be sent", ("waiting", "sending", "sent", "unknown", "dead", "superseded"))
+    _queue(subparsers, "dead", "dead letters, and messages whose fate is unknown", ())
+    _queue(subparsers, "quarantine", "deliveries that could not be read", ("open", "replayed", "dropped"))
+    _record(subparsers)
+    _why(subparsers)
+    _audit(subparsers)
+    _export(subparsers)
+    _erase(subparsers)
+
+
+def _command(subparsers: Any, name: str, help: str, operation: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(name, help=help, description=help.capitalize() + ".")
+    options.config(parser)
+    options.as_json(parser)
+    parser.set_defaults(func=run, operation=operation, params=())
+    return parser
+
+
+def _queue(subparsers: Any, queue: str, help: str, states: tuple[str, ...]) -> None:
+    parser = subparsers.add_parser(queue, help=help, description=help.capitalize() + ".")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = _command(actions, "list", "list them, newest first", f"{queue}-list")
+    listing.add_argument("--limit", type=int, default=50, help="how many (default: %(default)s)")
+    listing.set_defaults(params=("limit", "state") if states else ("limit",))
+    if states:
+        listing.add_argument("--state", choices=states, default="open" if queue == "quarantine" else "")
+    for action, text in (("show", "show some of them"), ("replay", "run them again"), ("drop", "close them unread")):
+        if f"{queue}-{action}" not in OPERATIONS:
+            continue
+        command = _command(actions, action, text, f"{queue}-{action}")
+        all_without = action == "replay" and queue != "quarantine"
+        command.add_argument(
+            "ids",
+            metavar="ID",
+            nargs="*" if all_without else "+",
+            help="number or range such as 12-20" + ("; all without one" if all_without else ""),
+        )
+        command.set_defaults(params=("ids",))
+
+
+def _record(subparsers: Any) -> None:
+    parser = subparsers.add_parser("record", help="complaint records", description="Complaint records.")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    show = _command(actions, "show", "show one record", "record-show")
+    show.add_argument("number", metavar="NUMBER")
+    show.add_argument("--history", action="store_true", help="all revisions and the journal")
+    show.set_defaults(params=("number", "history"))
+    listing = _command(actions, "list", "list records, newest first", "record-list")
+    listing.add_argument("--limit", type=int, default=50, help="how many (default: %(default)s)")
+    listing.add_argument("--status", default="", help="only those in this state")
+    listing.set_defaults(params=("limit", "status"))
+
+
+def _why(subparsers: Any) -> None:
+    parser = _command(subparsers, "why", "why the bot said what it said about a complaint", "why")
+    parser.add_argument("number", metavar="NUMBER")
+    parser.set_defaults(params=("number",))
+
+
+def _audit(subparsers: Any) -> None:
+    parser = _command(subparsers, "audit", "per channel and day: seen, recorded, answered, delivered, missing", "audit")
+    parser.add_argument("--since", default="", metavar="DATE", help="first day (default: 30 days ago)")
+    parser.add_argument("--journals", action="store_true", help="check every journal's hash chain and every attachment")
+    parser.add_argument("--bundle", type=Path, metavar="FILE", help="check an exported bundle; needs no store")
+    parser.set_defaults(func=_run_audit, params=("since",))
+
+
+def _export(subparsers: Any) -> None:
+    parser = _command(subparsers, "export", "write complaints as bundles that prove themselves", "export")
+    parser.add_argument("numbers", metavar="NUMBER", nargs="+")
+    parser.add_argument("--to", type=Path, default=Path(), metavar="FOLDER", help="where to (default: here)")
+    parser.set_defaults(func=_run_export, params=("numbers",))
+
+
+def _erase(subparsers: Any) -> None:
+    parser = _command(subparsers, "erase", "erase a person's data, keeping the statistics", "erase")
+    parser.add_argument("person", metavar="PERSON", help="e-mail address, phone number, sender id or conversation id")
+    parser.add_argument("--yes", action="store_true", help="really; without it, only say what would be erased")
+    parser.set_defaults(params=("person", "yes"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the operation and print its rows."""
+    options.print_rows(_rows(args, args.operation), json=args.json)
+    return 0
+
+
+def _run_audit(args: argparse.Namespace) -> int:
+    if args.bundle:
+        return _check_bundle(args.bundle)
+    rows = _rows(args, "audit-journals" if args.journals else "audit")
+    options.print_rows(rows, json=args.json)
+    return 1 if any(row.get("missing") or row.get("faults") for row in rows) else 0
+
+
+def _check_bundle(path: Path) -> int:
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as err:
+        raise OperationError(f"{path}: cannot be read as a bundle: {err}") from err
+    faults = bundle.verify(content)
+    for fault in faults:
+        print(f"{path}: {fault}", file=sys.stderr)
+    if not faults:
+        print(f"{path}: whole, nothing was changed")
+    return 1 if faults else 0
+
+
+def _run_export(args: argparse.Namespace) -> int:
+    args.to.mkdir(parents=True, exist_ok=True)
+    for row in _rows(args, "export"):
+        path = args.to / f"{row['number']}.json"
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(row), indent=1))
+        print(path)
+    return 0
+
+
+def _rows(args: argparse.Namespace, operation: str) -> Rows:
+    params = {name: getattr(args, name) for name in args.params}
+    if "ids" in params:
+        params["ids"] = _expand(params["ids"])
+    return asyncio.run(_perform(config.load(args.config), operation, params))
+
+
+def _expand(ids: list[str]) -> list[int]:
+    """``["3", "7-9"]`` → ``[3, 7, 8, 9]``."""
+    numbers: list[int] = []
+    for id in ids:
+        first, _, last = id.partition("-")
+        try:
+            numbers += range(int(first), int(last or first) + 1)
+        except ValueError as err:
+            raise OperationError(f"`{id}` is no id; write 12 or 12-20") from err
+    return numbers
+
+
+async def _perform(loaded: Loaded, operation: str, params: Params) -> Rows:
+    gateway = assemble(loaded)
+    try:
+        await gateway.store.open()
+    except StoreUnavailable:
+        return await _ask_server(loaded, operation, params)
+    try:
+        return await perform(gateway, operation, params)
+    finally:
+        await gateway.egress.close()
+        await gateway.store.close()
+
+
+async def _ask_server(loaded: Loaded, operation: str, params: Params) -> Rows:
+    """Let the running server do it: it holds the store."""
+    token = Keys(Secret(loaded.config.secret)).tag(PURPOSE, WHO)
+    url = f"http://{loaded.config.listen}{PREFIX}/{operation}"
+    timeout = aiohttp.ClientTimeout(total=REMOTE_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            async with session.post(url, json=params, headers={"Authorization": f"Bearer {token}"}) as answer:
+                body = msgspec.json.decode(await answer.read())
+        except (aiohttp.ClientError, msgspec.DecodeError) as err:
+            raise OperationError(
+                f"the store is in use, but no server answers at {loaded.config.listen}: {err}"
+            ) from err
+    if answer.status != 200:
+        raise OperationError(body.get("detail") or body.get("title", f"HTTP {answer.status}"))
+    rows: Rows = body["rows"]
+    return rows

@@ -1,0 +1,106 @@
+"""The way of a message once it is accepted: normalize, decide, and commit everything that follows at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from bot.knowledge import Knowledge
+from gateway import wake
+from gateway.context import Gateway
+from gateway.store.base import Batch, NotFound, Stale, StoreError, StoreUnavailable, Work
+from gateway.turns import Decided, Turns
+from normalizer.rules import Rules
+
+log = logging.getLogger(__name__)
+
+#: Conversations taken at once; their results share one commit.
+BATCH = 64
+#: Looks for work at least this often, in seconds, whatever the signals say.
+POLL = 5.0
+#: A message that makes the rules fail so often is set aside for a person.
+TRIES = 3
+#: How long to wait when the store is away, in seconds.
+STORE_PAUSE = 1.0
+
+
+class Flow:
+    """The worker of the inbox."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._made_for: tuple[Rules, Knowledge] | None = None
+        self._turns: Turns | None = None
+
+    async def run(self) -> None:
+        """Work for ever; cancel to stop. A fault is logged, never fatal."""
+        with self._gateway.wake.listen(wake.INBOX) as signals:
+            while True:
+                self._gateway.metrics.beat("flow")
+                try:
+                    busy = await self.step()
+                except StoreUnavailable as err:
+                    log.warning("flow: the store is not available: %s", err)
+                    await asyncio.sleep(STORE_PAUSE)
+                    continue
+                except StoreError:
+                    log.exception("flow: a step failed")
+                    await asyncio.sleep(STORE_PAUSE)
+                    continue
+                if not busy:
+                    await signals.next(POLL)
+
+    async def step(self) -> bool:
+        """Take one batch through; returns whether there was any work."""
+        batch = await self._gateway.store.claim_work(BATCH)
+        try:
+            if batch.work:
+                await self._settle(batch, await self._decide(batch))
+            return bool(batch.work)
+        finally:
+            await batch.release()
+
+    async def _decide(self, batch: Batch) -> list[Decided]:
+        decided = []
+        for work in batch.work:
+            try:
+                decided.append(self._rules_in_force().decide(work, self._gateway.clock()))
+            except Exception as err:  # a fault in the rules must not lose the message: any kind is kept and shown
+                log.exception("flow: conversation %s could not be decided", work.conversation.id)
+                decided += await self._failed(batch, work, err)
+            await asyncio.sleep(0)
+        return decided
+
+    async def _failed(self, batch: Batch, work: Work, err: Exception) -> list[Decided]:
+        """Note the failure at the head message; at the last try it is set aside and a person takes over."""
+        head = work.items[0]
+        give_up = head.tries + 1 >= TRIES
+        await batch.fail(work.conversation.id, head.inbox_id, type(err).__name__, give_up=give_up)
+        if not give_up:
+            return []
+        return [self._rules_in_force().surrender(work, self._gateway.clock())]
+
+    async def _settle(self, batch: Batch, decided: Sequence[Decided]) -> None:
+        results = await batch.settle([one.outcome for one in decided])
+        for one, error in zip(decided, results, strict=True):
+            if error is None:
+                self._committed(one)
+            elif not isinstance(error, (Stale, NotFound)):
+                # Stale: somebody took the conversation over meanwhile, it is decided again with the new owner.
+                log.error("flow: conversation %s: %s", one.outcome.conversation, error)
+        self._gateway.wake.signal(wake.OUTBOX)
+        self._gateway.wake.signal(wake.DESK)
+
+    def _committed(self, decided: Decided) -> None:
+        self._gateway.wake.signal(wake.conversation(decided.outcome.conversation))
+        self._gateway.metrics.bot_answered.inc(len(decided.answered))
+        for reason in decided.handed_off:
+            self._gateway.metrics.handed_off.labels(reason).inc()
+
+    def _rules_in_force(self) -> Turns:
+        """The rules and knowledge may be swapped while running; one batch may see both, one turn never."""
+        made_for = (self._gateway.rules, self._gateway.knowledge)
+        if self._turns is None or self._made_for != made_for:
+            self._made_for, self._turns = made_for, Turns(self._gateway)
+        return self._turns

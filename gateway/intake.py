@@ -1,0 +1,73 @@
+"""The durable front door: what came in is written, and only then may anyone say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from channels.base import Accepted, Attachment, Inbound
+from gateway import wake
+from gateway.context import Gateway
+
+#: A message of more characters is cut in the view; the whole text is kept as a file beside it.
+CUT_MARK = " […]"
+
+
+async def accept(
+    gateway: Gateway,
+    messages: Sequence[Inbound],
+    *,
+    received_at: datetime,
+    cursor: tuple[str, str, str] | None = None,
+) -> tuple[Accepted, ...]:
+    """Write messages (with the pull cursor), all or none; when this returns they are durable.
+
+    Files come first: they are on the disk before the transaction that names them.
+
+    Raises:
+        StoreUnavailable: nothing was written; the platform must keep its copy.
+    """
+    kept = [await _keep_files(gateway, message) for message in messages]
+    accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor)
+    _tell(gateway, kept, accepted)
+    return accepted
+
+
+def _tell(gateway: Gateway, messages: Sequence[Inbound], accepted: Sequence[Accepted]) -> None:
+    metrics = gateway.metrics
+    now = gateway.clock()
+    for message, done in zip(messages, accepted, strict=True):
+        if done.duplicate:
+            metrics.duplicates.labels(message.channel).inc()
+            continue
+        metrics.accepted.labels(message.channel).inc()
+        metrics.ingest_lag.labels(message.channel).observe(max(0.0, (now - message.at).total_seconds()))
+        gateway.wake.signal(wake.conversation(done.conversation))
+    gateway.wake.signal(wake.INBOX)
+
+
+async def _keep_files(gateway: Gateway, message: Inbound) -> Inbound:
+    """Put inline bytes and overlong text into files. The message survives whatever happens to its files."""
+    if not message.attachments and len(message.text) <= gateway.config.limits.text:
+        return message
+    files = [await _keep(gateway, attachment) for attachment in message.attachments[: gateway.config.limits.files]]
+    files += [
+        msgspec.structs.replace(extra, data=b"", state="refused", reason="too many files in one message")
+        for extra in message.attachments[gateway.config.limits.files :]
+    ]
+    text = message.text
+    if len(text) > gateway.config.limits.text:
+        whole = text.encode(errors="surrogatepass")
+        files.append(await gateway.blobs.put(whole, name="full-text.txt", type="text/plain", limit=max(len(whole), 1)))
+        text = text[: gateway.config.limits.text] + CUT_MARK
+    return msgspec.structs.replace(message, attachments=tuple(files), text=text)
+
+
+async def _keep(gateway: Gateway, attachment: Attachment) -> Attachment:
+    if not attachment.data:
+        return attachment
+    return await gateway.blobs.put(
+        attachment.data, name=attachment.name, type=attachment.type, limit=gateway.config.limits.file
+    )

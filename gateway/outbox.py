@@ -1,0 +1,203 @@
+"""What is still to be said goes out here: in order inside a lane, lanes side by side, each result committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+
+import msgspec
+
+from channels.base import ChannelError, Outbound, Receipt, Unauthorized, Unknown
+from gateway import wake
+from gateway.context import Gateway
+from gateway.retry import REPEAT_IN_DOUBT, after_error
+from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NotFound, Send, SendResult, Stale, StoreError
+from gateway.tools import GatewayTools
+
+log = logging.getLogger(__name__)
+
+#: Looks for due rows at least this often, in seconds.
+POLL = 5.0
+STORE_PAUSE = 1.0
+
+_OUTBOUND = msgspec.json.Decoder(Outbound)
+
+
+class Outbox:
+    """The worker of the outbox."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._settings = gateway.config.outbox
+        self._tools = GatewayTools(gateway.egress, gateway.blobs)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Send for ever; cancel to stop. What was under way then is found again at the next start."""
+        try:
+            with self._gateway.wake.listen(wake.OUTBOX) as signals:
+                while True:
+                    self._gateway.metrics.beat("outbox")
+                    try:
+                        await self._start_due()
+                        pause = await self._pause()
+                    except StoreError as err:
+                        log.warning("outbox: the store is not available: %s", err)
+                        await asyncio.sleep(STORE_PAUSE)
+                        continue
+                    await signals.next(pause)
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Send all that is due now and wait for it (for tests and a graceful stop)."""
+        await self._start_due()
+        while self._running:
+            await asyncio.gather(*self._running)
+            await self._start_due()
+
+    async def _start_due(self) -> None:
+        """Start as many due rows as there is room for; whoever ends makes room and looks again."""
+        while (room := self._settings.parallel - len(self._running)) > 0:
+            due = await self._gateway.store.claim_sends(room, self._gateway.clock())
+            for send in due:
+                task = asyncio.create_task(self._carry(send))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+            if len(due) < room:
+                return
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        # The lane's next row may be due now, and there is room again.
+        self._gateway.wake.signal(wake.OUTBOX)
+
+    async def _pause(self) -> float:
+        due = await self._gateway.store.next_send_at()
+        if due is None:
+            return POLL
+        return min(POLL, max(0.0, (due - self._gateway.clock()).total_seconds()))
+
+    async def _carry(self, send: Send) -> None:
+        """One attempt, and what became of it, durably."""
+        try:
+            result = await self._attempt(send)
+        except Exception as err:  # a fault of a channel or sink must not stop the others' mail
+            log.exception("outbox: row %d to %s failed", send.id, send.destination)
+            result = self._failed(send, Unknown(type(err).__name__))
+        await self._settle(send, result)
+
+    async def _settle(self, send: Send, result: SendResult) -> None:
+        while True:
+            try:
+                await self._gateway.store.settle_sends([result])
+                break
+            except StoreError as err:
+                log.warning("outbox: row %d is sent but cannot be marked yet: %s", send.id, err)
+                await asyncio.sleep(STORE_PAUSE)
+        self._gateway.metrics.sends.labels(send.destination, result.state).inc()
+        if send.conversation:
+            self._gateway.wake.signal(wake.conversation(send.conversation))
+        if result.state in ("dead", "unknown") and send.destination.startswith("channel:"):
+            await self._to_a_person(send)
+        self._gateway.wake.signal(wake.DESK)
+
+    async def _attempt(self, send: Send) -> SendResult:
+        if send.interrupted and not self._repeatable(send):
+            return SendResult(id=send.id, state="unknown", error="the gateway stopped while this was being sent")
+        now = self._gateway.clock()
+        try:
+            if send.destination.startswith("sink:"):
+                reference = await self._to_sink(send, now)
+                return SendResult(id=send.id, state="sent", external_ids=(reference,) if reference else ())
+            return await self._to_channel(send, now)
+        except ChannelError as err:
+            if isinstance(err, Unauthorized):
+                self._gateway.metrics.stopped(send.destination, str(err))
+            return self._failed(send, err)
+
+    async def _to_sink(self, send: Send, now: datetime) -> str:
+        sink = self._gateway.sinks.get(send.destination.removeprefix("sink:"))
+        if sink is None:
+            raise Unauthorized(f"{send.destination} is not configured (any more)")
+        reference = await sink.deliver(send.body, send.key, now, self._tools)
+        self._gateway.metrics.running(send.destination)
+        return reference
+
+    async def _to_channel(self, send: Send, now: datetime) -> SendResult:
+        name, _, account = send.destination.removeprefix("channel:").partition("/")
+        channel = self._gateway.channels.get((name, account))
+        if channel is None:
+            raise Unauthorized(f"{send.destination} is not configured (any more)")
+        out = _OUTBOUND.decode(send.body)
+        receipt = await channel.send(out, self._tools)
+        self._gateway.metrics.running(send.destination)
+        return SendResult(
+            id=send.id,
+            state="sent",
+            external_ids=receipt.external_ids,
+            entry=_entry(out, receipt, now),
+            journal=_journal(send, out, now),
+        )
+
+    def _failed(self, send: Send, err: ChannelError) -> SendResult:
+        following = after_error(
+            err,
+            key=send.key,
+            tries=send.tries,
+            now=self._gateway.clock(),
+            ladder=self._settings.ladder,
+            repeat=self._repeatable(send),
+        )
+        return SendResult(
+            id=send.id, state=following.state, next_at=following.at, error=f"{type(err).__name__}: {err}".rstrip(": ")
+        )
+
+    def _repeatable(self, send: Send) -> bool:
+        """Whether an attempt whose fate is unknown may be repeated without asking."""
+        if send.destination.startswith("sink:"):
+            return True  # every sink gets an idempotency key
+        name, _, account = send.destination.removeprefix("channel:").partition("/")
+        channel = self._gateway.channels.get((name, account))
+        return (channel is not None and channel.idempotent) or REPEAT_IN_DOUBT[_OUTBOUND.decode(send.body).kind]
+
+    async def _to_a_person(self, send: Send) -> None:
+        """A message that could not be said needs somebody who finds another way."""
+        conversation = await self._gateway.store.conversation(send.conversation)
+        if conversation.owner != BOT:
+            return
+        now = self._gateway.clock()
+        notice = Entry(seq=0, kind="notice", at=now, notice="failed", author="system", visible=False)
+        try:
+            await self._gateway.store.release(
+                conversation.id, conversation.fence, NOBODY, "waiting_agent", at=now, notice=notice
+            )
+        except (Stale, NotFound):
+            return  # somebody has it already
+        self._gateway.metrics.handed_off.labels("failure").inc()
+
+
+def _entry(out: Outbound, receipt: Receipt, now: datetime) -> Entry:
+    return Entry(
+        seq=0,
+        kind="outbound",
+        at=now,
+        key=out.key,
+        text=out.text,
+        author="agent" if out.kind == "human" else BOT,
+        author_name=out.author,
+        attachments=out.attachments,
+        buttons=tuple((button.label, button.value) for button in out.buttons),
+        language=out.language,
+        external_id=receipt.external_ids[0] if receipt.external_ids else "",
+    )
+
+
+def _journal(send: Send, out: Outbound, now: datetime) -> tuple[JournalLine, ...]:
+    if not send.number:
+        return ()
+    body = {"key": send.key, "kind": out.kind}
+    return (JournalLine(number=send.number, what="replied", at=now, by=out.author, body=body),)

@@ -1,0 +1,66 @@
+"""The main job: the server with its workers, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from gateway.app import application, assemble
+from gateway.config import ConfigError, Loaded
+from gateway.context import Gateway
+
+log = logging.getLogger(__name__)
+
+#: Seconds that open requests get to end after a stop signal.
+GRACE = 10.0
+#: Connections that may wait to be taken while a burst comes in.
+BACKLOG = 1024
+
+
+def address(loaded: Loaded) -> tuple[str, int]:
+    """Host and port to listen on. Raises :class:`ConfigError`."""
+    host, _, port = loaded.config.listen.rpartition(":")
+    if not port.isdigit():
+        raise ConfigError(f"`{loaded.config.listen}` is no address; write `127.0.0.1:8080`", key="listen")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host is the user's wish for all
+
+
+async def serve(loaded: Loaded, ready: Callable[[Gateway], Awaitable[None]]) -> None:
+    """Run until SIGINT or SIGTERM; ``ready`` is called once requests are taken.
+
+    Raises:
+        ConfigError: the address is wrong or in use.
+        StoreUnavailable: the store cannot be opened.
+    """
+    host, port = address(loaded)
+    gateway = assemble(loaded)
+    runner = web.AppRunner(application(gateway), access_log=None, shutdown_timeout=GRACE)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        await ready(gateway)
+        await _told_to_stop()
+        log.info("stopping; what is not finished goes on at the next start")
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+    except OSError as err:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({err.strerror}); stop what runs there or set another address",
+            key="listen",
+        ) from err
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()

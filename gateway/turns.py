@@ -1,0 +1,300 @@
+"""One conversation's open messages → everything that follows from them, as one :class:`Outcome`.
+
+Nothing here touches the world: the store, the rules and the clock's reading come in, rows go out. All ids derive
+from the inbound message's key, so that doing it again after a crash makes the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from bot.decide import decide
+from normalizer.normalize import normalize
+
+from bot import failure
+from bot.decision import Asked, Company, Context, Decision, Handoff, Reply, State, Turn
+from channels.base import Button, Outbound
+from gateway.calendar import Calendar
+from gateway.context import Gateway
+from gateway.events import events_between
+from gateway.numbers import case_number
+from gateway.status_link import status_url
+from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem
+from normalizer.record import ComplaintRecord, Deadlines, Standing, Status
+
+_STATE = msgspec.json.Decoder(State)
+_ENCODE = msgspec.json.Encoder().encode
+
+#: Kinds of message that are nobody's words: the row is closed, nothing follows.
+SILENT_KINDS = frozenset({"status", "event"})
+#: A case in one of these states is over; the next message opens another, or reopens it if the bot says so.
+ENDED: frozenset[Status] = frozenset({"closed", "withdrawn"})
+
+
+class Decided(NamedTuple):
+    """An outcome, and what to count once it is committed: entries that answered, reasons of hand-offs."""
+
+    outcome: Outcome
+    answered: tuple[str, ...]
+    handed_off: tuple[str, ...]
+
+
+class Draft:
+    """What one conversation's turns have led to so far."""
+
+    def __init__(self, work: Work) -> None:
+        conversation = work.conversation
+        self.record = work.record
+        self.state = _STATE.decode(work.state) if work.state else State()
+        self.owner = conversation.owner
+        self.status = conversation.status
+        self.replies: list[tuple[WorkItem, int, Reply]] = []
+        self.notices: list[Entry] = []
+        self.journal: list[JournalLine] = []
+        self.traces: list[object] = []
+        self.answered: list[str] = []
+        self.handed_off: list[str] = []
+
+
+class Turns:
+    """Decides turns with the rules and knowledge in force when it was made."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._rules = gateway.rules
+        self._knowledge = gateway.knowledge
+        settings = gateway.config.company
+        self._calendar = Calendar(settings)
+        self._company = Company(
+            name=settings.name,
+            bot_name=settings.bot_name,
+            default_language=settings.default_language,
+            timezone=settings.timezone,
+        )
+
+    def decide(self, work: Work, now: datetime) -> Decided:
+        """Decide all open messages, in order.
+
+        Raises:
+            Exception: whatever the rules raise; the caller keeps the message.
+        """
+        draft = Draft(work)
+        for item in work.items:
+            if item.message.kind not in SILENT_KINDS:
+                self._take(draft, work, item, now)
+        return self._finish(draft, work, now)
+
+    def surrender(self, work: Work, now: datetime) -> Decided:
+        """When the rules have failed for good: the customer is told honestly, a person takes over."""
+        draft = Draft(work)
+        decision = failure.failed(draft.state, self._company)
+        self._apply(draft, work, work.items[0], decision)
+        return self._finish(draft, work, now)
+
+    # one message
+
+    def _take(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> None:
+        message = item.message
+        draft.record = self._opened(draft, work, item, self._normalized(draft, work, item, now))
+        if message.machine or message.kind == "delete":
+            return
+        if draft.owner not in (BOT, NOBODY) or not self._gateway.config.bot.enabled:
+            draft.status = "waiting_agent"
+            draft.owner = draft.owner if draft.owner != BOT else NOBODY
+            return
+        turn = Turn(
+            key=item.key,
+            text=message.text,
+            at=message.at,
+            choice=message.choice,
+            language=message.language,
+            attachments=len(message.attachments),
+            edited=message.kind == "edit",
+        )
+        asked = Asked(turn=turn, state=draft.state, record=draft.record, context=self._context(draft, turn))
+        self._apply(draft, work, item, decide(asked, self._knowledge))
+
+    def _normalized(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> ComplaintRecord:
+        settings = self._gateway.config.company
+        return normalize(
+            item.message,
+            key=item.key,
+            rules=self._rules,
+            received_at=item.received_at,
+            processed_at=now,
+            conversation=work.conversation.id,
+            so_far=draft.record,
+            country=settings.country,
+            timezone=settings.timezone,
+        )
+
+    def _opened(self, draft: Draft, work: Work, item: WorkItem, record: ComplaintRecord) -> ComplaintRecord:
+        """Give a new record its number, and every record the deadlines of its urgency."""
+        if not record.number:
+            number = case_number(self._gateway.keys, item.key, item.message.at)
+            standing = msgspec.structs.replace(record.standing, repeat_of=work.previous)
+            record = msgspec.structs.replace(record, number=number, standing=standing)
+            draft.journal.append(_line(record, "opened", item.message.at, "customer", {"message": item.key}))
+        deadlines = self._deadlines(record)
+        if deadlines == record.standing.deadlines:
+            return record
+        return _standing(record, deadlines=deadlines)
+
+    def _deadlines(self, record: ComplaintRecord) -> Deadlines:
+        """Promises run from the provider's time of the first message, by urgency; only ever earlier than before."""
+        urgency = record.gravity.urgency.value if record.gravity.urgency else "normal"
+        promised, settings = record.standing.deadlines, self._gateway.config.deadlines
+        start = record.arrival.provider_at
+        response = self._calendar.after(start, settings.first_response[urgency])
+        resolve = self._calendar.after(start, settings.resolve[urgency])
+        return Deadlines(
+            acknowledge_by=promised.acknowledge_by or response,
+            first_response_by=min(filter(None, (promised.first_response_by, response))),
+            resolve_by=min(filter(None, (promised.resolve_by, resolve))),
+        )
+
+    def _context(self, draft: Draft, turn: Turn) -> Context:
+        record = draft.record
+        assert record is not None
+        return Context(
+            company=self._company,
+            number=record.number,
+            status_url=status_url(self._gateway, record.number),
+            respond_by=record.standing.deadlines.first_response_by,
+            open_now=self._calendar.open_at(turn.at),
+            owner=draft.owner,
+            status=draft.status,
+        )
+
+    # what a decision means
+
+    def _apply(self, draft: Draft, work: Work, item: WorkItem, decision: Decision) -> None:
+        draft.state = decision.state
+        draft.replies += [(item, n, reply) for n, reply in enumerate(decision.replies)]
+        draft.traces.append({"message": item.key, "entry": decision.entry, "trace": decision.trace})
+        if decision.handoff is not None:
+            self._hand_off(draft, item, decision.handoff)
+        elif decision.disposition:
+            draft.status = "withdrawn" if decision.disposition == "withdrawn" else "resolved"
+        elif draft.owner == BOT:
+            draft.status = "waiting_customer" if decision.replies else "waiting_bot"
+        if draft.record is not None:
+            draft.record = _standing(draft.record, **_changes(draft, decision))
+        if decision.replies:
+            draft.answered.append(decision.entry)
+
+    def _hand_off(self, draft: Draft, item: WorkItem, handoff: Handoff) -> None:
+        draft.status = "waiting_agent"
+        if draft.owner == NOBODY:
+            return
+        draft.owner = NOBODY
+        draft.handed_off.append(handoff.reason)
+        draft.notices.append(
+            Entry(
+                seq=0,
+                kind="notice",
+                at=item.message.at,
+                notice="handed_off",
+                author=BOT,
+                text=handoff.summary,
+                choice=handoff.reason,
+                visible=False,
+            )
+        )
+        if draft.record is not None:
+            body = {"reason": handoff.reason, "message": item.key}
+            draft.journal.append(_line(draft.record, "handed_off", item.message.at, BOT, body))
+
+    # rows
+
+    def _finish(self, draft: Draft, work: Work, now: datetime) -> Decided:
+        record = draft.record
+        sends: list[NewSend] = []
+        if record is not None and record != work.record:
+            revision = (work.record.revision if work.record else 0) + 1
+            record = _standing(record, status=draft.status, owner=draft.owner)
+            record = msgspec.structs.replace(record, revision=revision, updated_at=now)
+            sends += self._events(work, record)
+            draft.journal.append(_line(record, "revised", now, "system", {"revision": revision}))
+        number = record.number if record else ""
+        sends = [self._send(work, number, *reply) for reply in draft.replies] + sends
+        conversation = work.conversation
+        outcome = Outcome(
+            conversation=conversation.id,
+            fence=conversation.fence,
+            done=tuple(item.inbox_id for item in work.items),
+            state=_ENCODE(draft.state),
+            record=record,
+            owner=draft.owner if draft.owner != conversation.owner else None,
+            status=draft.status,
+            sends=tuple(sends),
+            notices=tuple(draft.notices),
+            journal=tuple(draft.journal),
+            trace=_ENCODE(draft.traces) if draft.traces else b"",
+        )
+        return Decided(outcome, tuple(draft.answered), tuple(draft.handed_off))
+
+    def _send(self, work: Work, number: str, item: WorkItem, n: int, reply: Reply) -> NewSend:
+        conversation = work.conversation
+        out = Outbound(
+            key=f"{item.key}/reply{n}",
+            channel=conversation.channel,
+            account=conversation.account,
+            thread=conversation.thread,
+            text=reply.text,
+            kind=reply.kind,
+            author=self._company.bot_name,
+            language=reply.language,
+            subject=item.message.subject,
+            buttons=tuple(Button(label=o.label, value=o.value) for o in reply.options),
+            reply_to=item.message.external_id,
+        )
+        return NewSend(
+            key=out.key,
+            destination=f"channel:{out.channel}/{out.account}",
+            lane=conversation.id,
+            conversation=conversation.id,
+            number=number,
+            kind=reply.kind,
+            fence=conversation.fence,
+            body=_ENCODE(out),
+        )
+
+    def _events(self, work: Work, record: ComplaintRecord) -> Sequence[NewSend]:
+        events = events_between(work.record, record, source=self._gateway.config.public_url)
+        return [
+            NewSend(
+                key=f"{event.id}@{name}",
+                destination=f"sink:{name}",
+                lane=f"{name}/{record.number}",
+                conversation=work.conversation.id,
+                number=record.number,
+                kind=event.type,
+                body=_ENCODE(event),
+            )
+            for name in self._gateway.sinks
+            for event in events
+        ]
+
+
+def _standing(record: ComplaintRecord, **changes: object) -> ComplaintRecord:
+    standing: Standing = msgspec.structs.replace(record.standing, **changes)
+    return msgspec.structs.replace(record, standing=standing)
+
+
+def _changes(draft: Draft, decision: Decision) -> dict[str, object]:
+    changes: dict[str, object] = {"status": draft.status, "owner": draft.owner}
+    if decision.handoff is not None:
+        changes |= {"skills": decision.handoff.skills, "handoff_reason": decision.handoff.reason}
+    if decision.disposition:
+        changes["disposition"] = decision.disposition
+    if decision.satisfaction is not None:
+        changes["satisfaction"] = decision.satisfaction
+    return changes
+
+
+def _line(record: ComplaintRecord, what: str, at: datetime, by: str, body: dict[str, object]) -> JournalLine:
+    return JournalLine(number=record.number, what=what, at=at, by=by, body=body)

@@ -1,0 +1,144 @@
+"""The doors of the push channels: raw bytes in, committed rows, and only then an answer.
+
+This is the only place that may tell a platform "we have it".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from aiohttp import web
+
+from channels.base import Answer, BadPayload, BadSignature, PushChannel, Request
+from gateway.context import GATEWAY, Gateway
+from gateway.intake import accept
+from gateway.web.problems import ProblemError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: What a platform reads when its delivery was kept aside: a repeat would bring the same bytes.
+QUARANTINED = Answer(status=202, body=b"kept for a person to look at\n")
+
+
+def routes(gateway: Gateway) -> list[web.AbstractRouteDef]:
+    """One route per method and path; a fixed path is shared by all accounts of its channel."""
+    doors: dict[tuple[str, str], list[PushChannel]] = defaultdict(list)
+    for (name, account), channel in gateway.channels.items():
+        if isinstance(channel, PushChannel):
+            for route in channel.routes:
+                doors[route.method, route.path or f"/in/{name}/{account}"].append(channel)
+    return [web.route(method, path, _handler(behind)) for (method, path), behind in doors.items()]
+
+
+def _handler(behind: Sequence[PushChannel]) -> Handler:
+    async def handle(http: web.Request) -> web.StreamResponse:
+        gateway = http.app[GATEWAY]
+        request = await read_request(http, gateway, max(channel.limits.body for channel in behind))
+        channel = _owner(behind, request)
+        if len(request.body) > channel.limits.body:
+            raise ProblemError(413, f"this door takes {channel.limits.body} bytes")
+        return _response(await receive(gateway, channel, request))
+
+    return handle
+
+
+def _owner(behind: Sequence[PushChannel], request: Request) -> PushChannel:
+    if len(behind) == 1:
+        return behind[0]
+    for channel in behind:
+        if channel.owns(request):
+            return channel
+    raise BadSignature("no account answers to this key")
+
+
+async def receive(gateway: Gateway, channel: PushChannel, request: Request) -> Answer:
+    """Take one delivery in and answer it.
+
+    Raises:
+        BadSignature, Forbidden, Invalid: nothing was stored, the caller is told.
+        Retry, StoreUnavailable: nothing was stored, the platform must come again.
+    """
+    if (answer := channel.handshake(request)) is not None:
+        return answer
+    try:
+        messages = channel.accept(request)
+    except BadPayload as err:
+        await _quarantine(gateway, channel, request, str(err))
+        return QUARANTINED
+    except BadSignature:
+        gateway.metrics.bad_signatures.labels(channel.name).inc()
+        raise
+    return channel.answer(request, await accept(gateway, messages, received_at=request.at))
+
+
+async def _quarantine(gateway: Gateway, channel: PushChannel, request: Request, reason: str) -> None:
+    id = await gateway.store.quarantine(
+        channel.name,
+        channel.account,
+        request.body,
+        reason,
+        headers=_kept_headers(request.headers.items()),
+        tail=request.tail,
+        at=request.at,
+    )
+    gateway.metrics.quarantined.labels(channel.name).inc()
+    log.warning(
+        "%s/%s: a delivery could not be read, kept as quarantine %d: %s", channel.name, channel.account, id, reason
+    )
+
+
+def _kept_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Signatures stay for the replay; bearer tokens and cookies never reach the disk."""
+    return {name: value for name, value in headers if name not in ("authorization", "cookie")}
+
+
+async def read_request(http: web.Request, gateway: Gateway, limit: int) -> Request:
+    """Read a request whole, within its size and time limits. Raises :class:`ProblemError` 408 or 413."""
+    if (http.content_length or 0) > limit:
+        raise ProblemError(413, f"this door takes {limit} bytes")
+    try:
+        async with asyncio.timeout(gateway.config.limits.request_seconds):
+            body = await _read(http, limit)
+    except TimeoutError as err:
+        raise ProblemError(408, "the request took too long to arrive") from err
+    return Request(
+        method=http.method,
+        url=public_url(http, gateway),
+        tail=http.match_info.get("tail", ""),
+        query=dict(http.query) if http.query_string else {},
+        headers={name.lower(): value for name, value in http.headers.items()},
+        body=body,
+        remote=remote(http, gateway),
+        at=gateway.clock(),
+    )
+
+
+async def _read(http: web.Request, limit: int) -> bytes:
+    chunks, size = [], 0
+    async for chunk in http.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise ProblemError(413, f"this door takes {limit} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def public_url(http: web.Request, gateway: Gateway) -> str:
+    """The URL as the platform wrote it (some sign it); never taken from the Host header."""
+    base = gateway.config.base_url
+    return base + http.path_qs
+
+
+def remote(http: web.Request, gateway: Gateway) -> str:
+    """The caller's address; behind a trusted proxy the last address that the proxy added."""
+    if gateway.config.trust_proxy and (forwarded := http.headers.get("X-Forwarded-For")):
+        return forwarded.rsplit(",", 1)[-1].strip()
+    return http.remote or ""
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
