@@ -6,10 +6,11 @@ encode and decode: neither can say something that the server does not do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import msgspec
 from aiohttp import web
@@ -19,6 +20,7 @@ from gateway.web import api_page
 from gateway.web.api_types import Problem
 from gateway.web.operation import BYTES, Operation
 from gateway.web.rest import OPERATIONS
+from normalizer import record
 from normalizer.record import SCHEMA_VERSION, ComplaintRecord
 
 #: Version of the API: the first number changes when a caller would have to.
@@ -184,9 +186,23 @@ def _reply(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Docstrings mark names as reStructuredText does; readers of a schema expect Markdown."""
+    """A schema as its readers want it: Markdown for the reStructuredText of docstrings, and short names of types."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {_short(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value.replace("``", "`") if isinstance(value, str) else value
+    return _short(value.replace("``", "`")) if isinstance(value, str) else value
+
+
+def _short(text: str) -> str:
+    """``Found[Literal['urgent', …]]`` is ``FoundUrgency``: as a title, as a component's name, and at a reference's end."""
+    path, slash, name = text.rpartition("/")
+    return path + slash + _names().get(name, name)
+
+
+@cache
+def _names() -> dict[str, str]:
+    values = {name: one for name, one in vars(record).items() if get_origin(one) is Literal}
+    titles = {f"Found[{one}]": f"Found{name}" for name, one in values.items()}
+    titles |= {"Found[str]": "FoundText", "Found[Money]": "FoundMoney", "Found[Moment]": "FoundMoment"}
+    return titles | {re.sub(r"[^\w.]", "_", title): name for title, name in titles.items()}
