@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -87,6 +88,17 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = ""
     reply_secret: Annotated[Secret, Meta(description="`whsec_…` secret that signs the replies.")] = Secret("")
 
+    def __post_init__(self) -> None:
+        """Nobody gets in without a credential. Raises ValueError, which says what to change."""
+        if not self.tokens and not self.webhook_secrets:
+            raise ValueError("there is neither a token nor a webhook secret, so nobody could call; add `tokens`")
+        for secret in self.webhook_secrets:
+            webhooks.key_of(secret)
+        if self.reply_url:
+            webhooks.key_of(self.reply_secret)
+            if urlsplit(self.reply_url).scheme not in ("http", "https") or not urlsplit(self.reply_url).hostname:
+                raise ValueError("`reply_url` must be an http or https address")
+
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
     """Where to look on."""
@@ -154,13 +166,6 @@ class Api:
     routes: ClassVar[tuple[Route, ...]] = (Route(path="/v1/messages"), Route())
 
     def __init__(self, account: str, settings: ApiSettings) -> None:
-        """Raises ValueError, which says what to change in the settings."""
-        if not settings.tokens and not any(settings.webhook_secrets):
-            raise ValueError("api: there is neither a token nor a webhook secret, so nobody could call; add `tokens`")
-        for secret in settings.webhook_secrets:
-            webhooks.key_of(secret)
-        if settings.reply_url:
-            webhooks.key_of(settings.reply_secret)
         self.account = account
         self._settings = settings
         self._upload_key = b""

@@ -10,7 +10,7 @@ from datetime import datetime
 from aiohttp import web
 
 from channels import base as channels
-from channels.base import Channel, Secret
+from channels.base import Channel, Keyed, Secret
 from gateway.blobs import Blobs
 from gateway.calendar import Calendar
 from gateway.config import Loaded, channel_settings, sink_settings
@@ -41,15 +41,16 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
     """Make the parts; nothing is opened yet. Raises :class:`ConfigError` or :class:`KnowledgeError`."""
     config = loaded.config
     Calendar(config.company)  # a calendar that cannot be read must stop the start, not the first complaint
+    keys = Keys(Secret(config.secret))
     return Gateway(
         config=config,
         store=store or SqliteStore(loaded.data / "allears.db"),
         wake=LocalWake(),
         blobs=Blobs(loaded.data / "blobs"),
         egress=Egress(config.egress.allow),
-        keys=Keys(Secret(config.secret)),
+        keys=keys,
         metrics=Metrics(),
-        channels=_channels(loaded),
+        channels=_channels(loaded, keys),
         sinks=_sinks(loaded),
         knowledge=read_knowledge(loaded.path(config.bot.knowledge) if config.bot.knowledge else None),
         rules=read_rules(loaded.path(config.bot.rules) if config.bot.rules else None),
@@ -105,10 +106,13 @@ async def _kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(RESTART_PAUSE)
 
 
-def _channels(loaded: Loaded) -> dict[tuple[str, str], Channel]:
-    return {
-        (name, account): channels.load(name)(account, settings) for name, account, settings in channel_settings(loaded)
-    }
+def _channels(loaded: Loaded, keys: Keys) -> dict[tuple[str, str], Channel]:
+    made: dict[tuple[str, str], Channel] = {}
+    for name, account, settings in channel_settings(loaded):
+        channel = made[name, account] = channels.load(name)(account, settings)
+        if isinstance(channel, Keyed):
+            channel.use_key(keys.key(f"channel {name}/{account}"))
+    return made
 
 
 def _sinks(loaded: Loaded) -> dict[str, Sink]:

@@ -9,10 +9,11 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from channels.base import Answer, BadPayload, BadSignature, PushChannel, Request
+from channels.base import Answer, BadPayload, BadSignature, Invalid, NamedRequests, PushChannel, Request
 from gateway.context import GATEWAY, Gateway
 from gateway.intake import accept
 from gateway.web.problems import ProblemError
@@ -20,8 +21,10 @@ from gateway.web.problems import ProblemError
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: How long an Idempotency-Key is known; a repeat after that is still told by the message's own id.
+NAMED_FOR = timedelta(days=7)
 #: What a platform reads when its delivery was kept aside: a repeat would bring the same bytes.
-QUARANTINED = Answer(status=202, body=b"kept for a person to look at\n")
+QUARANTINED = Answer(status=202, headers={"content-type": "text/plain"}, body=b"kept for a person to look at\n")
 
 
 def routes(gateway: Gateway) -> list[web.AbstractRouteDef]:
@@ -72,7 +75,21 @@ async def receive(gateway: Gateway, channel: PushChannel, request: Request) -> A
     except BadSignature:
         gateway.metrics.bad_signatures.labels(channel.name).inc()
         raise
+    if isinstance(channel, NamedRequests) and (named := channel.idempotency(request)) is not None:
+        await _same_request(gateway, channel, *named, at=request.at)
     return channel.answer(request, await accept(gateway, messages, received_at=request.at))
+
+
+async def _same_request(gateway: Gateway, channel: PushChannel, key: str, fingerprint: str, at: datetime) -> None:
+    """Refuse a key that stood for something else before, with nothing of the request stored.
+
+    422 is what draft-ietf-httpapi-idempotency-key-header asks for. The key is kept before the message: should the
+    commit fail then, a repeat of the same request passes.
+    """
+    scope = f"request {channel.name}/{channel.account}"
+    kept = await gateway.store.put_once(scope, key, fingerprint.encode(), expires_at=at + NAMED_FOR)
+    if kept != fingerprint.encode():
+        raise Invalid("this Idempotency-Key was used with another body; take a new key", where="Idempotency-Key")
 
 
 async def _quarantine(gateway: Gateway, channel: PushChannel, request: Request, reason: str) -> None:
