@@ -49,7 +49,7 @@ class Blobs:
     """The folder of the attachment files."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         # Between "is it there?" and "then its date is now" no sweep may take the file away.
         self._lock = threading.Lock()
 
@@ -70,7 +70,7 @@ class Blobs:
             StoreUnavailable: the disk is full or away.
         """
         shown = display_name(name)
-        writer = await asyncio.to_thread(_Writer, self._folder)
+        writer = await asyncio.to_thread(_Writer, self.folder)
         try:
             async for piece in _pieces(data):
                 if writer.size + len(piece) > limit:
@@ -88,7 +88,7 @@ class Blobs:
         """Where the file of a digest lies. Raises :class:`NotFound` for what is no sha256 in hex."""
         if not _DIGEST.fullmatch(digest):
             raise NotFound("not a digest")
-        return self._folder / digest[:2] / digest[2:]
+        return self.folder / digest[:2] / digest[2:]
 
     async def read(self, digest: str) -> bytes:
         """The bytes of a file. Raises :class:`NotFound`."""
@@ -114,7 +114,7 @@ class Blobs:
 
     def _older(self, before: float) -> list[Path]:
         found = []
-        for path in self._folder.glob("*/*"):
+        for path in self.folder.glob("*/*"):
             with contextlib.suppress(FileNotFoundError):  # an intake has just moved it to its place
                 if path.stat().st_mtime < before:
                     found.append(path)
@@ -142,8 +142,8 @@ class Blobs:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(writer.path, target)
                 if fresh:
-                    _sync_folder(self._folder)
-                    _sync_folder(self._folder.parent)
+                    _sync_folder(self.folder)
+                    _sync_folder(self.folder.parent)
             _sync_folder(target.parent)
 
 

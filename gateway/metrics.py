@@ -73,6 +73,7 @@ class Metrics:
         self.reply_latency = self._histogram(
             "reply_latency_seconds", "From the receipt of a message to its reply being sent."
         )
+        self.store_up = Gauge("allears_store_up", "Whether the store answered.", registry=self.registry)
         self._rows = {
             field: Gauge(f"allears_{name}", help, registry=self.registry) for field, name, help in _ROW_GAUGES
         }
