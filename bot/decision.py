@@ -77,6 +77,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """How often it was asked."""
     offered: tuple[str, ...] = ()
     """Entries offered as "did you mean"."""
+    choices: tuple[str, ...] = ()
+    """Values of the last buttons in their order: where a platform shows them as numbers, "2" means the second."""
     misses: int = 0
     turns: int = 0
     handed_off: bool = False

@@ -1,0 +1,98 @@
+"""The bot's way through a turn, readable as a table: the first rule that answers decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from bot.decision import Asked, Decision, Reply, Step
+from bot.knowledge import Knowledge
+from bot.skills import answers, consent, handoff, progress, quiet, slots, social, survey
+from bot.view import Outcome, View
+
+Rule = Callable[[View], Outcome | None]
+
+#: Silence first, then danger and the customer's plain wishes, then what the bot has asked, then what it knows.
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("person-owns", quiet.person_owns),
+    ("machine", quiet.machine),
+    ("spam", quiet.spam),
+    ("edited", quiet.edited),
+    ("circles", quiet.circles),
+    ("opt-out", consent.opt_out),
+    ("survey", survey.answered),
+    ("chaser", progress.chaser),
+    ("withdrawal", progress.withdrawal),
+    ("slot-while-waiting", slots.answered_while_waiting),
+    ("waiting", progress.waiting),
+    ("risk", handoff.risk),
+    ("request", handoff.requested),
+    ("chosen", answers.chosen),
+    ("helped", answers.helped),
+    ("slot", answers.slot_answer),
+    ("anger", handoff.anger),
+    ("urgency", handoff.urgency),
+    ("greeting", social.greeting),
+    ("after-close", progress.after_close),
+    ("complaint", answers.complaint),
+    ("thanks", social.thanks),
+    ("goodbye", social.goodbye),
+    ("feedback", social.feedback),
+    ("answer", answers.answer),
+    ("offer", answers.offer),
+)
+
+
+def decide(asked: Asked, knowledge: Knowledge) -> Decision:
+    """What follows from a turn. Pure: the same turn, state, record, context and knowledge give the same decision."""
+    view = View(asked, knowledge)
+    steps: list[Step] = []
+    for name, rule in RULES:
+        outcome = rule(view)
+        if outcome is not None:
+            break
+        steps.append(_PASSED[name])
+    else:
+        name, outcome = "miss", answers.miss(view)
+    steps.append(Step(rule=name, verdict="decides", detail=outcome.why))
+    return _decision(view, outcome, steps)
+
+
+_PASSED = {name: Step(rule=name, verdict="passes") for name, _ in RULES}
+
+
+def _decision(view: View, outcome: Outcome, steps: list[Step]) -> Decision:
+    replies = _introduced(view, outcome)
+    choices = tuple(option.value for reply in replies for option in reply.options)
+    state = replace(
+        view.state,
+        **{
+            "language": view.language,
+            "turns": view.state.turns + 1,
+            "handed_off": view.is_waiting,
+            "greeted": view.state.greeted or bool(replies),
+            "choices": choices or (view.state.choices if view.state.asking else ()),
+            **outcome.changes,
+        },
+    )
+    return Decision(
+        state=state,
+        replies=replies,
+        handoff=outcome.handoff,
+        disposition=outcome.disposition,
+        reopen=outcome.reopen or (outcome.handoff is not None and view.is_closed),
+        satisfaction=outcome.satisfaction,
+        entry=outcome.entry,
+        confidence=outcome.confidence,
+        trace=(*steps, *view.match_steps),
+    )
+
+
+def _introduced(view: View, outcome: Outcome) -> tuple[Reply, ...]:
+    """The first words of a conversation say that a machine speaks."""
+    if view.state.greeted or not outcome.replies or outcome.changes.get("greeted"):
+        return outcome.replies
+    first, *rest = outcome.replies
+    text = "\n".join(filter(None, (view.phrase("intro"), first.text)))
+    return (replace(first, text=text), *rest)

@@ -1,0 +1,141 @@
+"""Which entry answers a turn: only one that both keys open and no guard forbids.
+
+Key one is the entry's rule (:mod:`bot.patterns`), key two its nearness (:mod:`bot.similarity`). An answer that is
+wrong costs a complainant's trust; a question back or a person costs a minute. So every doubt counts against answering.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bot.decision import Step
+from bot.knowledge import Entry
+from bot.similarity import Near
+
+if TYPE_CHECKING:
+    from bot.view import View
+
+#: Nearness from which both keys together answer, and from which the second alone does (entries not strict).
+ANSWER = 0.30
+ANSWER_ALONE = 0.72
+#: Nearness from which an entry is worth a "did you mean".
+OFFER = 0.22
+#: How much nearer than the next entry whose rule also fired; closer ones are both offered.
+MARGIN = 0.07
+#: Share of the message's weight that the entry has no word for.
+UNMATCHED = 0.38
+#: Fewer content units than this are a heading, not a question.
+FEWEST_UNITS = 2.0
+MOST_OFFERED = 3
+
+Verdict = Literal["answer", "offer", "none"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """``answer``: ``entry`` answers. ``offer``: ask which of ``offered`` was meant. ``none``: nothing known."""
+
+    verdict: Verdict
+    entry: Entry | None = None
+    confidence: float = 0.0
+    offered: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+def find(view: View) -> Match:
+    """Ask both keys and the guards. Cheap where no pattern word is in the text and the text is long or a complaint."""
+    entries = view.knowledge.entries
+    fired = sorted(name for name in view.scan.fired if name in entries)
+    whole = _is_whole(view, fired)
+    if whole:
+        return Match(
+            "answer",
+            entries[whole],
+            1.0,
+            steps=(Step(rule="match", verdict="answer", detail=f"{whole}: whole message"),),
+        )
+    if view.utterance.is_long or not view.turn.text.strip():
+        return Match("none", steps=(Step(rule="match", verdict="none", detail="too long or empty for an answer"),))
+    if not fired and (view.is_grievance or not view.scan.touched):
+        return Match("none", steps=(Step(rule="match", verdict="none", detail="no rule fired"),))
+    near = view.knowledge.index.nearest(view.utterance, fired)
+    return _judge(view, fired, near)
+
+
+def _is_whole(view: View, fired: list[str]) -> str:
+    """An entry for which this very message was written down, if it is the only one."""
+    said = view.utterance.compact
+    exact = [n for n in fired if any(said in pattern.whole for pattern in view.knowledge.entries[n].patterns)]
+    if len(exact) != 1 or _unfit(view, view.knowledge.entries[exact[0]]):
+        return ""
+    return exact[0]
+
+
+def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
+    steps: list[Step] = []
+    open_: list[Near] = []
+    for each in near:
+        why_not = _veto(view, each, each.entry in fired)
+        steps.append(
+            Step(
+                rule=f"match {each.entry}",
+                verdict="no" if why_not else "yes",
+                detail=f"near {each.score:.2f}, unmatched {each.unmatched:.2f}{'; ' + why_not if why_not else ''}",
+            )
+        )
+        if not why_not:
+            open_.append(each)
+    best = open_[0] if open_ else None
+    rival = next((each for each in near if best and each.entry != best.entry and each.entry in fired), None)
+    if best and not (rival and best.score - rival.score < MARGIN) and not _stronger_stranger(best, near):
+        return Match("answer", view.knowledge.entries[best.entry], best.score, steps=tuple(steps))
+    return _offer(view, fired, near, steps)
+
+
+def _stronger_stranger(best: Near, near: list[Near]) -> bool:
+    """Another entry is clearly nearer although its rule did not fire: the two keys disagree."""
+    return near[0].entry != best.entry and near[0].score - best.score > MARGIN
+
+
+def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) -> Match:
+    """Middle band: name what it may be, unless the customer complains."""
+    if view.is_grievance:
+        return Match("none", steps=tuple(steps))
+    maybe = [
+        each.entry
+        for each in near
+        if (each.score >= OFFER or each.entry in fired) and not _unfit(view, view.knowledge.entries[each.entry])
+    ]
+    if not maybe:
+        return Match("none", steps=tuple(steps))
+    return Match("offer", offered=tuple(maybe[:MOST_OFFERED]), confidence=near[0].score, steps=tuple(steps))
+
+
+def _veto(view: View, near: Near, fired: bool) -> str:
+    """Why this entry may not answer by itself; empty when it may."""
+    entry = view.knowledge.entries[near.entry]
+    if unfit := _unfit(view, entry):
+        return unfit
+    if not fired and (entry.strict or near.score < ANSWER_ALONE):
+        return "its rule did not fire"
+    if near.score < ANSWER:
+        return "not near enough"
+    if near.unmatched > UNMATCHED:
+        return "says something the entry knows nothing of"
+    if view.utterance.units < FEWEST_UNITS:
+        return "too short to be sure"
+    return ""
+
+
+def _unfit(view: View, entry: Entry) -> str:
+    """Guards that hold whatever the nearness."""
+    if view.is_grievance and entry.covers == "enquiry":
+        return "a complaint, the entry answers enquiries"
+    if not view.is_grievance and entry.covers == "complaint":
+        return "an enquiry, the entry answers complaints"
+    if set(view.risks) - set(entry.allow_risks):
+        return "risk: " + ", ".join(view.risks)
+    if view.is_urgent or view.is_angry:
+        return "urgent or angry"
+    return ""

@@ -1,0 +1,137 @@
+"""The second key of an automatic answer: how near a text is to an entry's example questions.
+
+TF-IDF over the features of :class:`bot.words.Utterance`, an inverted index over the entries' centroids, then the best
+single example of the nearest entries. Scores run from 0 to 1. Pure Python: one message touches only the postings of
+its own features, and features that most entries share are left out of the search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.words import Utterance
+
+#: How many entries are looked at closely.
+NEAREST = 5
+#: Postings longer than this share of all entries say little and are passed over in the search.
+COMMON = 0.35
+
+Vector = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Near:
+    """How near an entry is: the mean of centroid and best example, and the share of the text it has no word for."""
+
+    entry: str
+    score: float
+    unmatched: float
+    example: str
+
+
+@dataclass(frozen=True)
+class _Example:
+    text: str
+    vector: Vector
+    negated: bool
+
+
+@dataclass(frozen=True)
+class _Indexed:
+    centroid: Vector
+    examples: tuple[_Example, ...]
+    vocabulary: frozenset[str]
+
+
+class Index:
+    """Built once from entry id → example questions (all languages together: customers mix them)."""
+
+    def __init__(self, examples: Mapping[str, Sequence[Utterance]]) -> None:
+        said = {entry: texts for entry, texts in examples.items() if texts}
+        self._rarity = _rarity(said)
+        self._rarest = max(self._rarity.values(), default=1.0)
+        self._entries = {entry: self._indexed(texts) for entry, texts in said.items()}
+        self._postings = self._invert()
+
+    def _indexed(self, said: Sequence[Utterance]) -> _Indexed:
+        examples = tuple(_Example(each.text, self._vector(each.features), each.negated) for each in said)
+        centroid: Vector = {}
+        for example in examples:
+            for feature, weight in example.vector.items():
+                centroid[feature] = centroid.get(feature, 0.0) + weight
+        vocabulary = frozenset(word for each in said for word in each.content)
+        return _Indexed(_unit(centroid), examples, vocabulary)
+
+    def _vector(self, counts: Vector) -> Vector:
+        rarity = self._rarity
+        return _unit({f: (1 + math.log1p(n)) * n**0.5 * rarity[f] for f, n in counts.items() if f in rarity})
+
+    def _invert(self) -> dict[str, list[tuple[str, float]]]:
+        postings: dict[str, list[tuple[str, float]]] = {}
+        for name, entry in self._entries.items():
+            for feature, weight in entry.centroid.items():
+                postings.setdefault(feature, []).append((name, weight))
+        limit = max(10, COMMON * len(self._entries))
+        return {feature: found for feature, found in postings.items() if len(found) <= limit}
+
+    def nearest(self, utterance: Utterance, also: Sequence[str] = ()) -> list[Near]:
+        """The nearest entries, best first; ``also`` names entries to be looked at in any case."""
+        vector = self._vector(utterance.features)
+        if not vector:
+            return []
+        rough = self._rough(vector)
+        names = sorted(rough, key=lambda name: (-rough[name], name))[:NEAREST]
+        names += [name for name in also if name not in names and name in self._entries]
+        near = [self._near(name, vector, utterance) for name in names]
+        return sorted(near, key=lambda each: (-each.score, each.entry))
+
+    def _rough(self, vector: Vector) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for feature, weight in vector.items():
+            for name, other in self._postings.get(feature, ()):
+                scores[name] = scores.get(name, 0.0) + weight * other
+        return scores
+
+    def _near(self, name: str, vector: Vector, utterance: Utterance) -> Near:
+        """Only examples of the same polarity count: "can I pay" is no neighbour of "I cannot pay"."""
+        entry = self._entries[name]
+        best, text = 0.0, ""
+        for example in entry.examples:
+            if example.negated == utterance.negated:
+                score = _dot(vector, example.vector)
+                if score > best:
+                    best, text = score, example.text
+        score = 0.6 * best + 0.4 * _dot(vector, entry.centroid)
+        return Near(name, min(1.0, score), self._unmatched(entry, utterance), text)
+
+    def _unmatched(self, entry: _Indexed, utterance: Utterance) -> float:
+        total = missing = 0.0
+        for word in utterance.content:
+            weight = self._rarity.get(word, self._rarest)
+            total += weight
+            if word not in entry.vocabulary:
+                missing += weight
+        return missing / total if total else 1.0
+
+
+def _rarity(said: Mapping[str, Sequence[Utterance]]) -> dict[str, float]:
+    """Inverse document frequency, an entry being the document."""
+    seen: dict[str, int] = {}
+    for texts in said.values():
+        for feature in {f for text in texts for f in text.features}:
+            seen[feature] = seen.get(feature, 0) + 1
+    return {feature: math.log((1 + len(said)) / (0.5 + n)) for feature, n in seen.items()}
+
+
+def _unit(vector: Vector) -> Vector:
+    length = math.sqrt(sum(weight * weight for weight in vector.values()))
+    return {feature: weight / length for feature, weight in vector.items()} if length else {}
+
+
+def _dot(one: Vector, other: Vector) -> float:
+    if len(one) > len(other):
+        one, other = other, one
+    get = other.get
+    return sum(weight * get(feature, 0.0) for feature, weight in one.items())

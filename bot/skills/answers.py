@@ -1,0 +1,159 @@
+"""Answers from the knowledge, "did you mean", "did that help?", and what is done when nothing is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.decision import Option, Reply
+from bot.knowledge import FALLBACKS, Entry, pick
+from bot.skills import slots
+from bot.skills.handoff import hand_off
+from bot.skills.receipt import empathy
+from bot.view import Outcome, View
+
+MOST_MISSES = 2
+
+
+def slot_answer(view: View) -> Outcome | None:
+    """The utterance after a slot question. A different question is a digression and is heard as one."""
+    pending = slots.pending(view)
+    if pending is None or view.is_waiting:
+        return None
+    entry, slot = pending
+    said = slots.value(view, slot.name, slot.type)
+    if view.choice == "skip":
+        return slots.given_up(view, entry)
+    if said:
+        return _with_slot(view, entry, slot.name, said)
+    if view.match.verdict == "answer" and view.match.entry != entry:
+        return None
+    if view.state.asked >= slots.MOST_TRIES or view.is_grievance:
+        return slots.given_up(view, entry)
+    return slots.ask(view, entry, slot, again=True, why=f"{slot.name} not understood")
+
+
+def _with_slot(view: View, entry: Entry, name: str, said: str) -> Outcome:
+    filled = {**view.state.slots, name: said}
+    view.variables[name] = said
+    outcome = give(view, entry, why=f"{name} given", confidence=1.0)
+    return replace(outcome, changes={**outcome.changes, "slots": filled})
+
+
+def chosen(view: View) -> Outcome | None:
+    """A pressed button that names an entry, or "none of these"."""
+    if view.choice.startswith("entry:") and (entry := view.knowledge.entries.get(view.choice[6:])):
+        return give(view, entry, why="chosen by the customer", confidence=1.0)
+    if view.state.asking == "which" and (view.choice == "none" or view.said("no")):
+        return hand_off(view, "doubt", why="none of the offered questions")
+    return None
+
+
+def helped(view: View) -> Outcome | None:
+    """Yes ends the matter, no brings a person; anything else is heard as a new question."""
+    if view.state.asking != "helped":
+        return None
+    if view.choice == "helped:no" or view.said("no") or view.said("not-helped"):
+        return hand_off(view, "not_helped", why="the answer did not help")
+    if view.is_grievance or not (view.choice == "helped:yes" or view.said("yes") or view.said("thanks")):
+        return None
+    reply = Reply(text=view.phrase("helped.yes"), kind="status", language=view.language, entry="@helped")
+    changes = {"asking": "", "asked": 0, "entry": "@thanks", "misses": 0}
+    return Outcome(why="the answer helped", replies=(reply,), changes=changes, disposition="solved")
+
+
+def complaint(view: View) -> Outcome | None:
+    """A complaint gets a receipt and a person; where an entry covers it, its answer besides."""
+    if not view.is_grievance:
+        return None
+    entry = view.match.entry if view.match.verdict == "answer" else None
+    lead = ""
+    if entry:
+        lead = "\n".join(part for part in (empathy(view), said_by(view, entry)) if part)
+    return hand_off(
+        view, "complaint", why="a complaint", lead=lead, entry=entry, question=slots.complaint_question(view),
+        confidence=view.match.confidence if entry else 0.0,
+    )  # fmt: skip
+
+
+def answer(view: View) -> Outcome | None:
+    match = view.match
+    if match.verdict != "answer" or match.entry is None:
+        return None
+    if view.state.entry == match.entry.id and view.state.asking == "helped":
+        return hand_off(view, "not_helped", why="asks the same again", entry=match.entry)
+    return give(view, match.entry, why="both keys agree", confidence=match.confidence)
+
+
+def give(view: View, entry: Entry, *, why: str, confidence: float) -> Outcome:
+    """Say an entry's answer, or ask for what it needs first."""
+    if (slot := slots.missing(view, entry)) is not None:
+        return replace(slots.ask(view, entry, slot, again=False, why=why), confidence=confidence)
+    text = said_by(view, entry)
+    if not text:
+        return hand_off(view, "failure", why=f"{entry.id} has nothing to say here", entry=entry)
+    if entry.then == "handoff":
+        return hand_off(view, "entry", why=why, lead=text, entry=entry, confidence=confidence)
+    return _answered(view, entry, text, why, confidence)
+
+
+def _answered(view: View, entry: Entry, text: str, why: str, confidence: float) -> Outcome:
+    options = _buttons(view, entry)
+    asks = entry.then == "helped"
+    if asks:
+        text = f"{text}\n{view.phrase('helped.ask')}"
+        options = (view.option("option.yes", "helped:yes"), view.option("option.no", "helped:no"), *options)
+    reply = Reply(text=text, language=view.language, options=options, entry=entry.id)
+    changes = {
+        "entry": entry.id, "asking": "helped" if asks else "", "asked": 1 if asks else 0, "offered": (), "misses": 0,
+    }  # fmt: skip
+    return Outcome(
+        why=why, replies=(reply,), changes=changes, entry=entry.id, confidence=confidence,
+        disposition="" if asks else "answered",
+    )  # fmt: skip
+
+
+def _buttons(view: View, entry: Entry) -> tuple[Option, ...]:
+    named = [*entry.quick_replies, *([entry.next] if entry.then == "entry" else [])]
+    found = [view.knowledge.entries[name] for name in named]
+    return tuple(Option(label=pick(each.title, view.language), value=f"entry:{each.id}") for each in found)
+
+
+def said_by(view: View, entry: Entry) -> str:
+    """The entry's answer in the nearest language that has one whose condition holds."""
+    for language in FALLBACKS.get(view.language, ("en",)):
+        text = entry.answer.get(language)
+        if text and (said := text.say(view.variables, view.context.open_now)):
+            return said
+    return ""
+
+
+def offer(view: View) -> Outcome | None:
+    """Did you mean …? Offered once; a second doubt goes to a person."""
+    match = view.match
+    if match.verdict != "offer" or view.state.asking == "which":
+        return None
+    entries = [view.knowledge.entries[name] for name in match.offered]
+    options = tuple(Option(label=pick(each.title, view.language), value=f"entry:{each.id}") for each in entries)
+    reply = Reply(
+        text=view.phrase("which.ask"), kind="question", language=view.language,
+        options=(*options, view.option("option.none", "none")), entry="@which",
+    )  # fmt: skip
+    changes = {"asking": "which", "asked": 1, "offered": match.offered, "misses": view.state.misses + 1}
+    return Outcome(why="not sure enough", replies=(reply,), changes=changes, confidence=match.confidence)
+
+
+def miss(view: View) -> Outcome:
+    """Nothing known: ask once to say it otherwise, then call a person. A long story is never sent back."""
+    if view.utterance.is_long or view.kind in ("request", "withdrawal", "chaser"):
+        return hand_off(view, "doubt", why="too much for a simple answer" if view.utterance.is_long else view.kind)
+    if view.state.asking == "which":
+        return hand_off(view, "doubt", why="none of the offered questions")
+    misses = view.state.misses + 1
+    if misses >= MOST_MISSES:
+        return hand_off(view, "misses", why=f"{misses} misses")
+    key = "miss.files" if view.turn.attachments and not view.turn.text.strip() else "miss.ask"
+    reply = Reply(
+        text=view.phrase(key), kind="question", language=view.language, options=(view.human_option(),), entry="@miss"
+    )
+    changes = {"misses": misses, "asking": "", "asked": 0, "entry": "@miss"}
+    return Outcome(why="nothing known", replies=(reply,), changes=changes)

@@ -1,0 +1,35 @@
+"""A deadline as a customer reads it, in the company's zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+_DAYS = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "zh-Hans": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+    "zh-Hant": ("週一", "週二", "週三", "週四", "週五", "週六", "週日"),
+}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def deadline(at: datetime | None, now: datetime, zone: str, language: str) -> str:
+    """``today 17:30``, or ``Monday 23 Nov, 10:00`` with the zone where the customer may not share it."""
+    if at is None:
+        return ""
+    place = _zone(zone)
+    local, today = at.astimezone(place), now.astimezone(place).date()
+    days = (local.date() - today).days
+    clock = f"{local:%H:%M}"
+    day = _DAYS.get(language, _DAYS["en"])[local.weekday()]
+    if language.startswith("zh"):
+        named = {0: "今天", 1: "明天"}.get(days) or f"{local.month}月{local.day}日（{day}）"
+        return f"{named}{clock}"
+    named = {0: "today", 1: "tomorrow"}.get(days) or f"{day} {local.day} {_MONTHS[local.month - 1]}"
+    return f"{named} at {clock} ({local.tzname()})"

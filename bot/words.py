@@ -1,0 +1,124 @@
+"""A text as the bot compares it: folded, cut to a length, its content words and the features of its similarity."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from normalizer.text import Fold, Text
+
+#: Characters of a message that are looked at; nobody asks a simple question in more.
+LONGEST = 2_000
+#: A message of more content units than this is a story, not a question.
+STORY = 45
+
+_TOKEN = re.compile(r"[㐀-鿿豈-﫿]+|[a-z]+(?:'[a-z]+)?|\d[\d\-]*")
+_HAN = re.compile(r"[㐀-鿿豈-﫿]")
+_NOT_WORD = re.compile(r"[\W_]+")
+_A_NOT_A = re.compile(r"(.)[不没]\1|是否|能否|可否|有没有|不好意思|没问题|不过|不同|不客气|差不多|要不要")
+_NEGATION_HAN = re.compile(r"[不没未无别勿]")
+_NEGATION_WORDS = (
+    "not no never cannot cant without unable dont doesnt didnt isnt wasnt wont havent hasnt nothing neither nor"
+)
+_NEGATIONS = frozenset(_NEGATION_WORDS.split())
+_STOP_TEXT = (
+    "a an the i me my we our you your it its is are was be been am do does did to of in on at for and or so if this that"
+    " have has had can could will would should may please pls just there with by as from up out get got hi hello hey"
+    " dear thanks thank ok okay want need like know im ive id ill about what how when where who which why"
+)
+_STOP_WORDS = frozenset(_STOP_TEXT.split())
+_STOP_HAN = frozenset(
+    "的了吗呢啊吧呀嘛我你您他她它们请问一下是在有和与就也都还这那个要想能可以会把被给到得地着过亲哈么"
+)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What was said, prepared once and asked by every rule. ``text`` is the customer's own, ``folded`` is for comparing."""
+
+    text: str
+    table: Fold = field(repr=False, compare=False)
+
+    @cached_property
+    def folded(self) -> str:
+        return Text(self.text[:LONGEST], self.table).plain
+
+    @cached_property
+    def compact(self) -> str:
+        """Letters and digits alone, for phrases that must be the whole message."""
+        return _NOT_WORD.sub("", self.folded)
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        return tuple(_TOKEN.findall(self.folded))
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """Words that carry meaning: Latin words and single Han characters, without stop words and numbers."""
+        found: list[str] = []
+        for token in self.tokens:
+            if _HAN.match(token):
+                found += [char for char in token if char not in _STOP_HAN]
+            elif token[0].isalpha() and len(token) > 1 and token not in _STOP_WORDS:
+                found.append(token)
+        return tuple(found)
+
+    @cached_property
+    def units(self) -> float:
+        """How much is said: a Latin word counts one, a Han character a half."""
+        return sum(0.5 if _HAN.match(token) else 1.0 for token in self.content)
+
+    @cached_property
+    def negated(self) -> bool:
+        if any(token.replace("'", "") in _NEGATIONS for token in self.tokens):
+            return True
+        return bool(_NEGATION_HAN.search(_A_NOT_A.sub("", self.folded)))
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.text) > LONGEST or self.units > STORY
+
+    @cached_property
+    def features(self) -> dict[str, float]:
+        """Feature → how often: Han 1-3-grams; Latin words, word pairs, beginnings and 3-grams (for typing mistakes)."""
+        counts: dict[str, float] = {}
+        before = ""
+        for token in self.tokens:
+            if _HAN.match(token):
+                _han_grams(token, counts)
+                before = ""
+            elif token[0].isalpha():
+                _latin_grams(token, before, counts)
+                before = token
+        return counts
+
+
+def _han_grams(run: str, counts: dict[str, float]) -> None:
+    for size in (1, 2, 3):
+        weight = (0.4, 1.0, 0.8)[size - 1]
+        for start in range(len(run) - size + 1):
+            gram = run[start : start + size]
+            if size > 1 or gram not in _STOP_HAN:
+                counts[gram] = counts.get(gram, 0.0) + weight
+
+
+def _latin_grams(word: str, before: str, counts: dict[str, float]) -> None:
+    stop = word in _STOP_WORDS
+    counts[word] = counts.get(word, 0.0) + (0.3 if stop else 1.0)
+    if before:
+        pair = f"{before} {word}"
+        counts[pair] = counts.get(pair, 0.0) + 0.6
+    if stop:
+        return
+    if len(word) > 5:
+        begin = word[:5] + "~"
+        counts[begin] = counts.get(begin, 0.0) + 0.6
+    padded = f"^{word}$"
+    for start in range(len(padded) - 2):
+        gram = padded[start : start + 3]
+        counts[gram] = counts.get(gram, 0.0) + 0.2
+
+
+def has_han(text: str) -> bool:
+    return _HAN.search(text) is not None
