@@ -277,17 +277,18 @@ class Api:
 
     async def send(self, out: Outbound, tools: Tools) -> Receipt:
         """Post a reply to ``reply_url``; without one it is delivered by being stored, and is read by GET."""
+        id = _reply_id(out.key)
         if not self._settings.reply_url:
-            return Receipt(external_ids=(out.key,))
-        body = msgspec.json.encode(ReplyEvent(data=await _reply(out, tools)))
-        headers = webhooks.sign(self._settings.reply_secret, out.key, tools.now(), body)
+            return Receipt(external_ids=(id,))
+        body = msgspec.json.encode(ReplyEvent(data=await _reply(id, out, tools)))
+        headers = webhooks.sign(self._settings.reply_secret, id, tools.now(), body)
         call = Call(url=self._settings.reply_url, headers={**headers, "content-type": "application/json"}, body=body)
         try:
             settle(await tools.http(call))
         except Unknown as err:
             # The webhook-id stays the same, so a receiver takes the repeat for what it is.
             raise Retry("no answer from reply_url") from err
-        return Receipt(external_ids=(out.key,))
+        return Receipt(external_ids=(id,))
 
     async def check(self, tools: Tools) -> tuple[Finding, ...]:
         """Ask ``reply_url`` what it allows (OPTIONS, signed, without a message)."""
@@ -341,9 +342,14 @@ def _told(one: Accepted) -> MessageAccepted:
     )
 
 
-async def _reply(out: Outbound, tools: Tools) -> ReplyData:
+def _reply_id(key: str) -> str:
+    # A webhook's id is plain ASCII without a dot; our keys carry the callers' ids, which may hold anything.
+    return f"reply_{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+
+
+async def _reply(id: str, out: Outbound, tools: Tools) -> ReplyData:
     return ReplyData(
-        id=out.key,
+        id=id,
         thread=out.thread,
         kind=out.kind,
         text=out.text,

@@ -11,7 +11,7 @@ from aiohttp import web
 from channels._api_messages import NewMessage
 from channels.api import MessageAccepted
 from channels.base import Invalid
-from gateway.store.base import Page
+from gateway.store.base import Page, StoreError, StoreUnavailable
 from gateway.web.api_access import visible_conversation, visible_record
 from gateway.web.api_types import (
     AttachmentQuery,
@@ -54,9 +54,13 @@ async def list_records(call: Call) -> web.StreamResponse:
 
 
 async def _page(call: Call, query: RecordsQuery, cursor: str) -> Page:
-    return await call.gateway.store.records(
-        cursor=cursor, limit=query.limit, since=_utc(query.since), status=query.status or ""
-    )
+    since, status = _utc(query.since), query.status or ""
+    try:
+        return await call.gateway.store.records(cursor=cursor, limit=query.limit, since=since, status=status)
+    except StoreUnavailable:
+        raise
+    except StoreError as err:
+        raise Invalid("not a cursor of this listing; take it from `next`", where="cursor") from err
 
 
 def _utc(since: datetime | None) -> datetime | None:
