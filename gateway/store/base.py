@@ -210,6 +210,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     next_at: datetime | None
     sent_at: datetime | None = None
     error: str = ""
+    interrupted: bool = False
+    """The process ended while this row was being sent: nobody knows whether it went out."""
 
 
 class SendResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -348,6 +350,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     delivered: int
     waiting: int
     dead: int
+    unknown: int = 0
+    superseded: int = 0
 
 
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
@@ -471,6 +475,10 @@ class Store(Protocol):
 
     async def extend(self, conversation: str, agent: str, fence: int, lease_until: datetime) -> None:
         """Keep a lease. Raises :class:`Stale`."""
+        ...
+
+    async def expire_leases(self, now: datetime) -> tuple[Conversation, ...]:
+        """Give conversations whose agent's lease has run out back to the queue; the fence rises. Returns them."""
         ...
 
     async def say(self, conversation: str, fence: int, send: NewSend, journal: JournalLine | None = None) -> None:

@@ -1,0 +1,71 @@
+"""The journal's hash chain: each line of a complaint seals the one before it.
+
+``hash`` is sha256 (hex) over ``prev`` and the canonical JSON of the line, in which ``body`` is replaced by
+the sha256 of its own canonical JSON. So a body can be erased (:func:`erased`) and the chain still verifies.
+Canonical JSON: UTF-8, keys sorted, no spaces, times in ISO 8601 with ``+00:00``. Pure functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+import msgspec
+
+from gateway.store.base import JournalLine
+
+#: The one key of a body that was erased; its value is the sha256 of what stood there.
+ERASED = "erased_sha256"
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON of plain values, structs and times."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def body_hash(body: Mapping[str, Any]) -> str:
+    """sha256 of a body, also of one that was erased."""
+    if set(body) == {ERASED}:
+        return str(body[ERASED])
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+def erased(body: Mapping[str, Any]) -> dict[str, str]:
+    """What stays of a body: its hash."""
+    return {ERASED: body_hash(body)}
+
+
+def seal(line: JournalLine, n: int, prev: str) -> JournalLine:
+    """The line as number ``n`` (from 1) of its complaint after the line with hash ``prev`` ("" for the first)."""
+    placed = msgspec.structs.replace(line, n=n, prev=prev)
+    return msgspec.structs.replace(placed, hash=_hash(placed))
+
+
+def verify(lines: Sequence[JournalLine]) -> str:
+    """ "" when the lines of one complaint are whole, in order and untouched; else what is wrong with the first bad one."""
+    prev = ""
+    for n, line in enumerate(lines, start=1):
+        if line.n != n:
+            return f"line {n} is missing or out of place (found line {line.n})"
+        if line.number != lines[0].number:
+            return f"line {n} belongs to {line.number}"
+        if line.prev != prev:
+            return f"line {n} does not follow the line before it"
+        if line.hash != _hash(line):
+            return f"line {n} was changed"
+        prev = line.hash
+    return ""
+
+
+def _hash(line: JournalLine) -> str:
+    facts = {
+        "number": line.number,
+        "n": line.n,
+        "what": line.what,
+        "at": line.at.astimezone(UTC).isoformat(),
+        "by": line.by,
+        "body": body_hash(line.body),
+    }
+    return hashlib.sha256(line.prev.encode() + canonical(facts)).hexdigest()

@@ -1,0 +1,152 @@
+"""Erasing a person: words, names, addresses and files' names go; counts, times and categories stay."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from channels.base import Attachment, Inbound, Sender
+from gateway.store.base import Entry, JournalLine
+from gateway.store.journal import canonical, erased
+from gateway.store.sqlite import flow, outbox, records, rows
+from normalizer.record import Complainant, ComplaintRecord, Found, What
+
+_replace = msgspec.structs.replace
+
+
+def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> int:
+    """How many rows changed. What waits to be sent to the person is put aside."""
+    conv, _, _ = flow.checked(connection, id, None)
+    numbers = [n for (n,) in connection.execute("SELECT number FROM record WHERE conv = ?", (conv,)).fetchall()]
+    before = connection.total_changes
+    _outbox(connection, conv)
+    changed = _bodies(connection, "inbox", "id", conv, rows.inbound, _inbound)
+    changed += _bodies(connection, "timeline", "seq", conv, rows.entry, _entry)
+    connection.execute("UPDATE inbox SET raw = x'', error = '' WHERE conv = ?", (conv,))
+    changed += _count(connection, "UPDATE trace SET body = x'' WHERE conv = ?", conv)
+    changed += _count(connection, "UPDATE record SET summary = '', contacts = '' WHERE conv = ?", conv)
+    changed += _count(connection, "DELETE FROM blob_use WHERE conv = ?", conv)
+    for number in numbers:
+        changed += _revisions(connection, number) + _journal(connection, number)
+        records.write_journal(connection, [JournalLine(number=number, what="erased", at=at, by=by)])
+    changed += _count(
+        connection,
+        "UPDATE conversation SET thread = '', sender = '', sender_name = '', sender_email = '', sender_phone = '',"
+        " last_text = '', state = x'', erased_at = ?2 WHERE n = ?1",
+        conv,
+        rows.micros(at),
+    )
+    assert connection.total_changes > before
+    return changed
+
+
+def _count(connection: sqlite3.Connection, sql: str, *values: Any) -> int:
+    return connection.execute(sql, values).rowcount
+
+
+def _outbox(connection: sqlite3.Connection, conv: int) -> None:
+    waiting = connection.execute(
+        "SELECT id, lane FROM outbox WHERE conv = ? AND state NOT IN ('sent', 'superseded')", (conv,)
+    ).fetchall()
+    connection.execute("UPDATE outbox SET body = '{}', error = '' WHERE conv = ?", (conv,))
+    for id, lane in waiting:
+        outbox.end(connection, id, lane, "superseded", "the person's data was erased")
+
+
+def _bodies(
+    connection: sqlite3.Connection,
+    table: str,
+    key: str,
+    conv: int,
+    read: Callable[[bytes], Any],
+    strip: Callable[[Any], Any],
+) -> int:
+    found = connection.execute(f"SELECT {key}, body FROM {table} WHERE conv = ?", (conv,)).fetchall()  # noqa: S608
+    connection.executemany(
+        f"UPDATE {table} SET body = ? WHERE conv = ? AND {key} = ?",  # noqa: S608
+        [(rows.encode(strip(read(body))), conv, k) for k, body in found],
+    )
+    return len(found)
+
+
+def _revisions(connection: sqlite3.Connection, number: str) -> int:
+    found = connection.execute("SELECT revision, body FROM record_revision WHERE number = ?", (number,)).fetchall()
+    connection.executemany(
+        "UPDATE record_revision SET body = ? WHERE number = ? AND revision = ?",
+        [(rows.encode(_record(rows.record(body))), number, revision) for revision, body in found],
+    )
+    return len(found)
+
+
+def _journal(connection: sqlite3.Connection, number: str) -> int:
+    lines = records.journal(connection, number)
+    connection.executemany(
+        "UPDATE journal SET body = ? WHERE number = ? AND n = ?",
+        [(canonical(erased(line.body)), number, line.n) for line in lines],
+    )
+    return len(lines)
+
+
+def _files(files: Iterable[Attachment]) -> tuple[Attachment, ...]:
+    return tuple(Attachment(type=f.type, size=f.size, state="refused", reason="erased") for f in files)
+
+
+def _inbound(m: Inbound) -> Inbound:
+    """The row keeps its kind, times and external id: a platform's repeat must still be known as one."""
+    return Inbound(
+        channel=m.channel,
+        account=m.account,
+        external_id=m.external_id,
+        thread="",
+        sender=Sender(id=""),
+        at=m.at,
+        kind=m.kind,
+        machine=m.machine,
+        attachments=_files(m.attachments),
+        language=m.language,
+        origin=m.origin,
+    )
+
+
+def _entry(e: Entry) -> Entry:
+    return _replace(
+        e, text="", author_name="", attachments=_files(e.attachments), buttons=(), choice="", placeholder=""
+    )
+
+
+def _record(r: ComplaintRecord) -> ComplaintRecord:
+    return _replace(
+        r,
+        who=Complainant(customer_class=r.who.customer_class),
+        what=What(kind=_bare(r.what.kind), category=_bare(r.what.category), demands=_all_bare(r.what.demands)),
+        gravity=_replace(
+            r.gravity,
+            sentiment=_bare(r.gravity.sentiment),
+            emotion=_bare(r.gravity.emotion),
+            urgency=_bare(r.gravity.urgency),
+            difficulty=_bare(r.gravity.difficulty),
+            risks=_all_bare(r.gravity.risks),
+        ),
+        arrival=_replace(
+            r.arrival,
+            thread="",
+            language=_bare(r.arrival.language),
+            attachments=tuple(_replace(f, name="", digest="") for f in r.arrival.attachments),
+        ),
+        standing=_replace(r.standing, outcome=""),
+    )
+
+
+def _bare(found: Found[Any] | None) -> Any:
+    """The value with its rule and confidence, without the customer's words."""
+    if found is None:
+        return None
+    return _replace(found, evidence=tuple(_replace(e, quote="") for e in found.evidence))
+
+
+def _all_bare(found: Iterable[Found[Any]]) -> Any:
+    return tuple(_bare(f) for f in found)

@@ -1,0 +1,71 @@
+"""The audit's figures and the gauges: from counters and partial indexes, never from a scan of all rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+
+from gateway.store.base import Gauges, Tally
+from gateway.store.sqlite import rows
+
+
+def tally(connection: sqlite3.Connection, *, since: datetime, until: datetime) -> tuple[Tally, ...]:
+    """One line per UTC day and channel account from the day of ``since`` up to the last moment before ``until``."""
+    last = (rows.micros(until) - 1) // rows.DAY
+    found = connection.execute(
+        "SELECT channel, account, day, recorded, duplicates, processed, held, quarantined, replies, delivered,"
+        " waiting, dead, unknown, superseded FROM tally WHERE day BETWEEN ? AND ? ORDER BY day, channel, account",
+        (rows.micros(since) // rows.DAY, last),
+    ).fetchall()
+    return tuple(
+        Tally(
+            channel=r[0],
+            account=r[1],
+            day=(rows.EPOCH + timedelta(days=r[2])).date().isoformat(),
+            recorded=r[3],
+            duplicates=r[4],
+            processed=r[5],
+            open=r[3] - r[5] - r[6],
+            held=r[6],
+            quarantined=r[7],
+            replies=r[8],
+            delivered=r[9],
+            waiting=r[10],
+            dead=r[11],
+            unknown=r[12],
+            superseded=r[13],
+        )
+        for r in found
+    )
+
+
+def gauges(connection: sqlite3.Connection, now: datetime) -> Gauges:
+    def one(sql: str) -> int | None:
+        row = connection.execute(sql).fetchone()
+        return None if row is None else row[0]
+
+    def age(at: int | None) -> float:
+        return 0.0 if at is None else max(0.0, (rows.micros(now) - at) / 1e6)
+
+    def sends(state: str) -> int:
+        return one(f"SELECT count(*) FROM outbox WHERE state = '{state}' AND state <> 'sent'") or 0  # noqa: S608
+
+    return Gauges(
+        inbox_open=one("SELECT count(*) FROM inbox INDEXED BY inbox_open WHERE state = 'open'") or 0,
+        inbox_held=one("SELECT count(*) FROM inbox INDEXED BY inbox_held WHERE state = 'held'") or 0,
+        oldest_open=age(
+            one("SELECT received_at FROM inbox INDEXED BY inbox_open WHERE state = 'open' ORDER BY id LIMIT 1")
+        ),
+        outbox_waiting=sends("waiting") + sends("sending"),
+        oldest_waiting=age(
+            one("SELECT created_at FROM outbox WHERE state = 'waiting' AND state <> 'sent' ORDER BY id LIMIT 1")
+        ),
+        dead=sends("dead"),
+        unknown=sends("unknown"),
+        quarantine=one("SELECT count(*) FROM quarantine WHERE state = 'open'") or 0,
+        conversations_waiting=one(
+            "SELECT count(*) FROM conversation INDEXED BY conversation_waiting"
+            " WHERE owner = '' AND status NOT IN ('resolved', 'closed', 'withdrawn')"
+        )
+        or 0,
+    )

@@ -1,0 +1,177 @@
+"""The outbox: lanes, their heads, and what became of each row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from channels.base import Attachment
+from gateway.store.base import NewSend, NotFound, Send, SendResult
+from gateway.store.sqlite import records, rows, timeline
+
+FROM = "outbox o LEFT JOIN conversation c ON c.n = o.conv"
+
+
+class _Files(msgspec.Struct):
+    attachments: tuple[Attachment, ...] = ()
+
+
+def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: int | None, at: int) -> bool:
+    """Queue one row; False when its key is there already."""
+    not_before = rows.micros_or_none(send.not_before) or at
+    done = connection.execute(
+        "INSERT OR IGNORE INTO outbox (key, destination, lane, conv, number, kind, fence, body, state, created_at,"
+        " not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
+        (send.key, send.destination, send.lane, conv, send.number, send.kind, fence, send.body, at, not_before),
+    )
+    if not done.rowcount:
+        return False
+    advance(connection, send.lane)
+    if conv is not None and b'"digest"' in send.body and send.destination.startswith("channel:"):
+        _use_files(connection, conv, send.body)
+    return True
+
+
+def _use_files(connection: sqlite3.Connection, conv: int, body: bytes) -> None:
+    files = msgspec.json.decode(body, type=_Files).attachments
+    uses = [(a.digest, conv) for a in files if a.digest]
+    connection.executemany("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", uses)
+
+
+def advance(connection: sqlite3.Connection, lane: str) -> None:
+    """Make the lane's oldest open row its head (give it a time), unless one is on its way."""
+    head = connection.execute(
+        "SELECT id, state, next_at FROM outbox WHERE lane = ? AND state IN ('waiting', 'sending')"
+        " ORDER BY state = 'sending' DESC, id LIMIT 1",
+        (lane,),
+    ).fetchone()
+    if head is not None and head[1] == "waiting" and head[2] is None:
+        connection.execute("UPDATE outbox SET next_at = not_before WHERE id = ?", (head[0],))
+
+
+def claim(connection: sqlite3.Connection, limit: int, now: datetime) -> Sequence[Send]:
+    """Due heads, marked as on their way; rows of a former owner are put aside."""
+    at = rows.micros(now)
+    sends: list[Send] = []
+    while len(sends) < limit:
+        due = connection.execute(
+            f"SELECT {rows.SEND}, o.fence IS NOT NULL AND o.fence IS NOT c.fence FROM {FROM}"  # noqa: S608
+            " WHERE o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= ? ORDER BY o.next_at, o.id LIMIT ?",
+            (at, limit - len(sends)),
+        ).fetchall()
+        if not due:
+            break
+        good = [rows.send(r) for r in due if not r[16]]
+        connection.executemany(
+            "UPDATE outbox SET state = 'sending', tries = tries + 1, next_at = NULL WHERE id = ?",
+            [(s.id,) for s in good],
+        )
+        sends += (msgspec.structs.replace(s, state="sending", tries=s.tries + 1, next_at=None) for s in good)
+        for row in due:
+            if row[16]:
+                end(connection, row[0], row[3], "superseded", "the conversation has another owner")
+    return sends
+
+
+def settle(connection: sqlite3.Connection, result: SendResult) -> None:
+    """Write what became of one attempt; nothing when it was settled before."""
+    row = connection.execute(
+        "SELECT o.lane, o.state, o.fence IS NOT NULL AND o.fence IS NOT c.fence, o.conv"
+        " FROM outbox o LEFT JOIN conversation c ON c.n = o.conv WHERE o.id = ?",
+        (result.id,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"there is no outbox row {result.id}")
+    lane, state, stale, conv = row
+    if state != "sending":
+        return
+    if result.state == "sent" and result.entry is not None and stale:
+        end(connection, result.id, lane, "superseded", "the conversation has another owner")
+    elif result.state in ("waiting", "sending"):
+        _retry(connection, result, lane)
+    else:
+        end(connection, result.id, lane, result.state, result.error)
+        if result.state == "sent":
+            _sent(connection, result, conv)
+        records.write_journal(connection, result.journal)
+
+
+def _sent(connection: sqlite3.Connection, result: SendResult, conv: int | None) -> None:
+    at = rows.now() if result.entry is None else rows.micros(result.entry.at)
+    ids = rows.encode(result.external_ids).decode()
+    connection.execute("UPDATE outbox SET sent_at = ?, external_ids = ? WHERE id = ?", (at, ids, result.id))
+    if result.entry is not None and conv is not None:
+        timeline.write(connection, conv, [result.entry])
+
+
+def _retry(connection: sqlite3.Connection, result: SendResult, lane: str) -> None:
+    at = rows.micros_or_none(result.next_at) or rows.now()
+    (behind,) = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE lane = ? AND id < ? AND state IN ('waiting', 'sending'))",
+        (lane, result.id),
+    ).fetchone()
+    connection.execute(
+        "UPDATE outbox SET state = 'waiting', next_at = ?, error = ?, interrupted = 0 WHERE id = ?",
+        (None if behind else at, result.error, result.id),
+    )
+    records.write_journal(connection, result.journal)
+    advance(connection, lane)
+
+
+def end(connection: sqlite3.Connection, id: int, lane: str, state: str, error: str) -> None:
+    """The row leaves its lane; the next one comes to its head."""
+    connection.execute(
+        "UPDATE outbox SET state = ?, error = ?, next_at = NULL, interrupted = 0 WHERE id = ?", (state, error, id)
+    )
+    advance(connection, lane)
+
+
+def interrupted(connection: sqlite3.Connection) -> None:
+    """Rows that a crash left on their way wait again, and say so."""
+    connection.execute(
+        "UPDATE outbox SET state = 'waiting', interrupted = 1, next_at = ? WHERE state = 'sending'", (rows.now(),)
+    )
+
+
+def replay(connection: sqlite3.Connection, ids: Sequence[int], now: datetime) -> int:
+    """Let dead or unknown rows wait again, in their old place in the lane."""
+    replayed = 0
+    for id in ids:
+        row = connection.execute(
+            "UPDATE outbox SET state = 'waiting', next_at = NULL, not_before = ?, error = '', tries = 0, interrupted = 0"
+            " WHERE id = ? AND state IN ('dead', 'unknown') RETURNING lane",
+            (rows.micros(now), id),
+        ).fetchall()
+        for (lane,) in row:
+            # One head per lane: those behind lose their time and get it back when it is their turn.
+            connection.execute(
+                "UPDATE outbox SET next_at = NULL WHERE lane = ? AND id > ? AND state IN ('waiting', 'sending')",
+                (lane, id),
+            )
+            advance(connection, lane)
+            replayed += 1
+    return replayed
+
+
+def settle_all(connection: sqlite3.Connection, results: Sequence[SendResult]) -> None:
+    for result in results:
+        settle(connection, result)
+
+
+def next_at(connection: sqlite3.Connection) -> datetime | None:
+    (at,) = connection.execute(
+        "SELECT min(next_at) FROM outbox WHERE state = 'waiting' AND next_at IS NOT NULL"
+    ).fetchone()
+    return rows.when_or_none(at)
+
+
+def pending(connection: sqlite3.Connection, conversation: str) -> tuple[Send, ...]:
+    found = connection.execute(
+        f"SELECT {rows.SEND} FROM conversation c JOIN outbox o ON o.conv = c.n"  # noqa: S608
+        " WHERE c.id = ? AND o.state IN ('waiting', 'sending', 'unknown', 'dead') ORDER BY o.id",
+        (conversation,),
+    ).fetchall()
+    return tuple(rows.send(r) for r in found)

@@ -1,0 +1,337 @@
+"""The store behind :class:`gateway.store.base.Store` in one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from channels.base import Accepted, Inbound
+from gateway.store.base import (
+    Agent,
+    Batch,
+    Conversation,
+    DeskSession,
+    Entry,
+    Gauges,
+    JournalLine,
+    NewSend,
+    Page,
+    Quarantined,
+    Send,
+    SendResult,
+    StoreUnavailable,
+    Tally,
+    View,
+)
+from gateway.store.sqlite import (
+    database,
+    erase,
+    figures,
+    flow,
+    intake,
+    listings,
+    outbox,
+    people,
+    records,
+    rows,
+    timeline,
+)
+from gateway.store.sqlite.readers import Readers
+from gateway.store.sqlite.writer import Observer, Writer
+from normalizer.record import ComplaintRecord
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """One file, one process. ``on_commit`` is told each commit's operations before and after it."""
+
+    def __init__(self, path: Path, *, on_commit: Observer | None = None) -> None:
+        self._path = path
+        self._lock = database.Lock(path)
+        self._on_commit = on_commit
+        self._claims = flow.Claims()
+        self._connection: sqlite3.Connection | None = None
+        self._running: tuple[Writer, Readers] | None = None
+
+    # --- life
+
+    async def open(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.take()
+            self._connection = database.writing(self._path)
+            database.migrate(self._connection, database.migrations())
+            outbox.interrupted(self._connection)
+            self._running = (Writer(self._connection, self._on_commit), Readers(self._path))
+        except BaseException as err:
+            await self.close()
+            if isinstance(err, (sqlite3.Error, OSError)):
+                raise StoreUnavailable(f"cannot open {self._path}: {err}") from err
+            raise
+
+    async def close(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            await running[0].close()
+            running[1].close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._lock.free()
+
+    async def ping(self) -> None:
+        await self._do(
+            "ping",
+            lambda c: c.execute(
+                "INSERT INTO pulse (one, beats) VALUES (1, 1) ON CONFLICT DO UPDATE SET beats = beats + 1"
+            ),
+        )
+
+    @property
+    def _writer(self) -> Writer:
+        if self._running is None:
+            raise StoreUnavailable("the store is not open")
+        return self._running[0]
+
+    @property
+    def _readers(self) -> Readers:
+        if self._running is None:
+            raise StoreUnavailable("the store is not open")
+        return self._running[1]
+
+    async def _do(self, name: str, run: Callable[[sqlite3.Connection], T], *, long: bool = False) -> T:
+        return await self._writer.do(name, run, long=long)
+
+    # --- intake
+
+    async def append(
+        self, messages: Sequence[Inbound], *, received_at: datetime, cursor: tuple[str, str, str] | None = None
+    ) -> tuple[Accepted, ...]:
+        delivery = intake.prepare(messages, received_at, cursor)
+        return await self._writer.merge("append", intake.append, delivery)
+
+    async def cursor(self, channel: str, account: str) -> str | None:
+        row = self._readers.near(
+            lambda c: c.execute(
+                "SELECT value FROM cursor WHERE channel = ? AND account = ?", (channel, account)
+            ).fetchone()
+        )
+        return None if row is None else str(row[0])
+
+    async def quarantine(
+        self,
+        channel: str,
+        account: str,
+        raw: bytes,
+        reason: str,
+        *,
+        headers: Mapping[str, str],
+        tail: str = "",
+        at: datetime,
+    ) -> int:
+        when = rows.micros(at)
+        return await self._do(
+            "quarantine",
+            lambda c: intake.quarantine(
+                c, (channel, account), when, reason=reason, raw=raw, headers=headers, tail=tail
+            ),
+        )
+
+    # --- flow
+
+    async def claim_work(self, limit: int) -> Batch:
+        batch = flow.ClaimedBatch(self._writer, self._claims)
+        try:
+            await self._do("claim_work", lambda c: batch.fill(c, limit))
+        except BaseException:
+            await batch.release()
+            raise
+        return batch
+
+    # --- outbox
+
+    async def claim_sends(self, limit: int, now: datetime) -> Sequence[Send]:
+        return await self._do("claim_sends", lambda c: outbox.claim(c, limit, now))
+
+    async def settle_sends(self, results: Sequence[SendResult]) -> None:
+        await self._do("settle_sends", lambda c: outbox.settle_all(c, results))
+
+    async def next_send_at(self) -> datetime | None:
+        return self._readers.near(outbox.next_at)
+
+    # --- reading
+
+    async def conversation(self, id: str) -> Conversation:
+        return self._readers.near(lambda c: people.get(c, id))
+
+    async def timeline(
+        self, conversation: str, *, after: int = 0, limit: int = 200, visible_only: bool = False
+    ) -> tuple[Entry, ...]:
+        return self._readers.near(
+            lambda c: timeline.read(c, conversation, after=after, limit=limit, visible_only=visible_only)
+        )
+
+    async def pending(self, conversation: str) -> tuple[Send, ...]:
+        return self._readers.near(lambda c: outbox.pending(c, conversation))
+
+    async def record(self, number: str) -> ComplaintRecord:
+        return self._readers.near(lambda c: records.get(c, number))
+
+    async def revisions(self, number: str) -> tuple[ComplaintRecord, ...]:
+        return self._readers.near(lambda c: records.revisions(c, number))
+
+    async def records(
+        self, *, cursor: str = "", limit: int = 50, since: datetime | None = None, status: str = ""
+    ) -> Page:
+        return await self._readers.far(
+            lambda c: listings.complaint_records(c, cursor=cursor, limit=limit, since=since, status=status)
+        )
+
+    async def conversations(self, view: View, *, agent: str = "", cursor: str = "", limit: int = 50) -> Page:
+        return await self._readers.far(
+            lambda c: listings.conversations(c, view, agent=agent, cursor=cursor, limit=limit)
+        )
+
+    async def search(self, text: str, *, limit: int = 50) -> Page:
+        return await self._readers.far(lambda c: listings.search(c, text, limit=limit))
+
+    async def journal(self, number: str) -> tuple[JournalLine, ...]:
+        return self._readers.near(lambda c: records.journal(c, number))
+
+    async def traces(self, conversation: str, *, limit: int = 20) -> tuple[bytes, ...]:
+        return self._readers.near(lambda c: flow.traces(c, conversation, limit))
+
+    # --- people
+
+    async def claim(
+        self, conversation: str, agent: str, *, lease_until: datetime, now: datetime, force: bool = False
+    ) -> Conversation:
+        return await self._do(
+            "claim", lambda c: people.claim(c, conversation, agent, lease_until=lease_until, now=now, force=force)
+        )
+
+    async def extend(self, conversation: str, agent: str, fence: int, lease_until: datetime) -> None:
+        await self._do("extend", lambda c: people.extend(c, conversation, agent, fence, lease_until))
+
+    async def expire_leases(self, now: datetime) -> tuple[Conversation, ...]:
+        return await self._do("expire_leases", lambda c: people.expire_leases(c, now))
+
+    async def say(self, conversation: str, fence: int, send: NewSend, journal: JournalLine | None = None) -> None:
+        await self._do("say", lambda c: people.say(c, conversation, fence, send, journal))
+
+    async def note(self, conversation: str, entry: Entry) -> int:
+        return await self._do("note", lambda c: people.note(c, conversation, entry))
+
+    async def release(
+        self,
+        conversation: str,
+        fence: int,
+        owner: str,
+        status: str,
+        *,
+        at: datetime,
+        notice: Entry,
+        journal: JournalLine | None = None,
+    ) -> Conversation:
+        return await self._do(
+            "release",
+            lambda c: people.release(c, conversation, fence, owner, status, at=at, notice=notice, journal=journal),
+        )
+
+    async def amend(
+        self,
+        conversation: str,
+        fence: int | None,
+        record: ComplaintRecord,
+        *,
+        status: str,
+        notices: Sequence[Entry] = (),
+        sends: Sequence[NewSend] = (),
+        journal: Sequence[JournalLine] = (),
+        owner: str | None = None,
+    ) -> Conversation:
+        return await self._do(
+            "amend",
+            lambda c: people.amend(
+                c,
+                conversation,
+                fence,
+                record,
+                status=status,
+                notices=notices,
+                sends=sends,
+                journal=journal,
+                owner=owner,
+            ),
+        )
+
+    async def agents(self) -> tuple[Agent, ...]:
+        return self._readers.near(people.agents)
+
+    async def put_agent(self, agent: Agent) -> None:
+        await self._do("put_agent", lambda c: people.put_agent(c, agent))
+
+    async def put_session(self, session: DeskSession) -> None:
+        await self._do("put_session", lambda c: people.put_session(c, session))
+
+    async def session(self, token_hash: str, now: datetime) -> tuple[DeskSession, Agent]:
+        return self._readers.near(lambda c: people.session(c, token_hash, now))
+
+    async def end_session(self, token_hash: str) -> None:
+        await self._do("end_session", lambda c: people.end_session(c, token_hash))
+
+    async def put_once(self, scope: str, key: str, value: bytes, *, expires_at: datetime) -> bytes:
+        return await self._do("put_once", lambda c: people.put_once(c, scope, key, value, expires_at))
+
+    async def take_once(self, scope: str, key: str, now: datetime) -> bytes | None:
+        return await self._do("take_once", lambda c: people.take_once(c, scope, key, now))
+
+    # --- operation
+
+    async def inbox(self, *, state: str = "", cursor: str = "", limit: int = 50) -> Page:
+        return await self._readers.far(lambda c: listings.inbox(c, state=state, cursor=cursor, limit=limit))
+
+    async def inbox_message(self, id: int) -> Inbound:
+        return self._readers.near(lambda c: intake.message(c, id))
+
+    async def replay_inbox(self, ids: Sequence[int]) -> int:
+        return await self._do("replay_inbox", lambda c: flow.replay(c, ids))
+
+    async def outbox(self, *, state: str = "", cursor: str = "", limit: int = 50) -> Page:
+        return await self._readers.far(lambda c: listings.outbox_rows(c, state=state, cursor=cursor, limit=limit))
+
+    async def replay_sends(self, ids: Sequence[int], now: datetime) -> int:
+        return await self._do("replay_sends", lambda c: outbox.replay(c, ids, now))
+
+    async def quarantined(self, *, state: str = "open", cursor: str = "", limit: int = 50) -> Page:
+        return await self._readers.far(lambda c: listings.quarantined(c, state=state, cursor=cursor, limit=limit))
+
+    async def quarantined_one(self, id: int) -> Quarantined:
+        return self._readers.near(lambda c: listings.quarantined_one(c, id))
+
+    async def close_quarantined(self, id: int, state: Literal["replayed", "dropped"]) -> None:
+        await self._do("close_quarantined", lambda c: intake.close_quarantined(c, id, state))
+
+    async def tally(self, *, since: datetime, until: datetime) -> tuple[Tally, ...]:
+        return self._readers.near(lambda c: figures.tally(c, since=since, until=until))
+
+    async def gauges(self, now: datetime) -> Gauges:
+        return await self._readers.far(lambda c: figures.gauges(c, now))
+
+    async def blobs_of(self, conversation: str) -> tuple[str, ...]:
+        return self._readers.near(lambda c: intake.blobs_of(c, conversation))
+
+    async def blob_in_use(self, digest: str) -> bool:
+        return self._readers.near(lambda c: intake.blob_in_use(c, digest))
+
+    async def erase(self, conversation: str, *, at: datetime, by: str) -> int:
+        changed = await self._do("erase", lambda c: erase.erase(c, conversation, at=at, by=by), long=True)
+        await self._writer.checkpoint()  # the erased words still stand in the log until it starts anew
+        return changed
+
+    async def find_person(self, needle: str) -> tuple[str, ...]:
+        return await self._readers.far(lambda c: listings.find_person(c, needle))
