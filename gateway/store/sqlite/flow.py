@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.store.base import NewSend, Outcome, Stale, StoreError, Work, WorkItem
 from gateway.store.sqlite import outbox, records, rows, timeline
@@ -38,8 +38,9 @@ class ClaimedBatch:
 
     work: Sequence[Work]
 
-    def __init__(self, writer: Writer, claims: Claims) -> None:
+    def __init__(self, writer: Writer, claims: Claims, now: Callable[[], int]) -> None:
         self._writer = writer
+        self._now = now
         self._claims = claims
         self._convs: dict[str, int] = {}
         self.work = ()
@@ -58,14 +59,14 @@ class ClaimedBatch:
 
     async def _settle(self, outcome: Outcome) -> StoreError | None:
         try:
-            await self._writer.do("settle", lambda c: settle(c, outcome))
+            await self._writer.do("settle", lambda c: settle(c, outcome, self._now()))
         except StoreError as err:
             return err
         self._claims.free(self, self._convs.get(outcome.conversation, -1))
         return None
 
     async def fail(self, conversation: str, inbox_id: int, error: str, *, give_up: bool) -> None:
-        row = ("held" if give_up else "open", rows.now(), error, inbox_id, self._convs.get(conversation, -1))
+        row = ("held" if give_up else "open", self._now(), error, inbox_id, self._convs.get(conversation, -1))
         await self._writer.do(
             "fail",
             lambda c: c.execute(
@@ -128,12 +129,11 @@ def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
     )
 
 
-def settle(connection: sqlite3.Connection, outcome: Outcome) -> None:
+def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:
     """Write one outcome, all or nothing. Raises NotFound, or Stale before anything is written."""
     conv, fence, owner = checked(connection, outcome.conversation, outcome.fence)
     _check_done(connection, conv, outcome.done)
     writes_record = outcome.record is not None and _is_next(connection, outcome)
-    at = rows.now()
     connection.executemany(
         "UPDATE inbox SET state = 'done', state_at = ?, error = '' WHERE id = ?", [(at, id) for id in outcome.done]
     )
@@ -212,10 +212,10 @@ def traces(connection: sqlite3.Connection, conversation: str, limit: int) -> tup
     return tuple(r[0] for r in found.fetchall())
 
 
-def replay(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
+def replay(connection: sqlite3.Connection, ids: Sequence[int], at: int) -> int:
     """Open held rows again, with all their tries before them."""
     return connection.execute(
         "UPDATE inbox SET state = 'open', state_at = ?, tries = 0, error = ''"
         " WHERE state = 'held' AND id IN (SELECT value FROM json_each(?))",
-        (rows.now(), rows.encode(ids).decode()),
+        (at, rows.encode(ids).decode()),
     ).rowcount

@@ -60,6 +60,7 @@ class _Conversation:
     erased: bool
     fresh: Message | None = None
     last: Message | None = None
+    first_at: int = rows.NEVER
     last_at: int = 0
     text: str | None = None
     asked: int = 0
@@ -143,6 +144,7 @@ class _Group:
         home = self._home(m)
         home.seq += 1
         home.last = m
+        home.first_at = min(home.first_at, m.provider_at)
         home.last_at = max(home.last_at, m.provider_at)
         if m.visible and m.inbound.text:
             home.text = m.inbound.text[:LAST_TEXT]
@@ -201,8 +203,8 @@ class _Group:
         )
         if self._blobs:
             self._connection.executemany("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", self._blobs)
-        self._count("recorded", self._recorded)
-        self._count("duplicates", self._duplicates)
+        count(self._connection, "recorded", self._recorded)
+        count(self._connection, "duplicates", self._duplicates)
 
     def _write_conversations(self) -> None:
         touched = [(id, c) for id, c in self._conversations.items() if c.last is not None]
@@ -221,12 +223,12 @@ class _Group:
                 c.fresh.inbound.account,
                 *_person(c.fresh.inbound),
                 c.seq,
-                c.last_at,
+                c.first_at,
                 c.last_at,
                 c.last_at,
                 c.text or "",
                 c.asked,
-                c.last_at if c.asked else None,
+                c.first_at if c.asked else None,
             )
             for id, c in touched
             if c.fresh is not None
@@ -238,7 +240,7 @@ class _Group:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 fresh,
             )
-        known = [(c.seq, c.last_at, c.text, c.asked, c.asked, c.last_at, c.n) for _, c in touched if c.fresh is None]
+        known = [(c.seq, c.last_at, c.text, c.asked, c.asked, c.first_at, c.n) for _, c in touched if c.fresh is None]
         if known:
             self._connection.executemany(
                 "UPDATE conversation SET last_seq = ?, last_at = max(last_at, ?), last_text = coalesce(?, last_text),"
@@ -246,9 +248,6 @@ class _Group:
                 " ELSE waiting_since END WHERE n = ?",
                 known,
             )
-
-    def _count(self, column: str, counter: Counter[tuple[int, str, str]]) -> None:
-        count(self._connection, column, counter)
 
 
 def _other(m: Message) -> str:

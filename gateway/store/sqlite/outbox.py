@@ -76,7 +76,7 @@ def claim(connection: sqlite3.Connection, limit: int, now: datetime) -> Sequence
     return sends
 
 
-def settle(connection: sqlite3.Connection, result: SendResult) -> None:
+def settle(connection: sqlite3.Connection, result: SendResult, at: int) -> None:
     """Write what became of one attempt; nothing when it was settled before."""
     row = connection.execute(
         "SELECT o.lane, o.state, o.fence IS NOT NULL AND o.fence IS NOT c.fence, o.conv"
@@ -91,31 +91,29 @@ def settle(connection: sqlite3.Connection, result: SendResult) -> None:
     if result.state == "sent" and result.entry is not None and stale:
         end(connection, result.id, lane, "superseded", "the conversation has another owner")
     elif result.state in ("waiting", "sending"):
-        _retry(connection, result, lane)
+        _retry(connection, result, lane, at)
     else:
         end(connection, result.id, lane, result.state, result.error)
         if result.state == "sent":
-            _sent(connection, result, conv)
+            _sent(connection, result, conv, at)
         records.write_journal(connection, result.journal)
 
 
-def _sent(connection: sqlite3.Connection, result: SendResult, conv: int | None) -> None:
-    at = rows.now() if result.entry is None else rows.micros(result.entry.at)
+def _sent(connection: sqlite3.Connection, result: SendResult, conv: int | None, at: int) -> None:
     ids = rows.encode(result.external_ids).decode()
     connection.execute("UPDATE outbox SET sent_at = ?, external_ids = ? WHERE id = ?", (at, ids, result.id))
     if result.entry is not None and conv is not None:
         timeline.write(connection, conv, [result.entry])
 
 
-def _retry(connection: sqlite3.Connection, result: SendResult, lane: str) -> None:
-    at = rows.micros_or_none(result.next_at) or rows.now()
+def _retry(connection: sqlite3.Connection, result: SendResult, lane: str, at: int) -> None:
     (behind,) = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM outbox WHERE lane = ? AND id < ? AND state IN ('waiting', 'sending'))",
         (lane, result.id),
     ).fetchone()
     connection.execute(
         "UPDATE outbox SET state = 'waiting', next_at = ?, error = ?, interrupted = 0 WHERE id = ?",
-        (None if behind else at, result.error, result.id),
+        (None if behind else rows.micros_or_none(result.next_at) or at, result.error, result.id),
     )
     records.write_journal(connection, result.journal)
     advance(connection, lane)
@@ -129,10 +127,10 @@ def end(connection: sqlite3.Connection, id: int, lane: str, state: str, error: s
     advance(connection, lane)
 
 
-def interrupted(connection: sqlite3.Connection) -> None:
+def interrupted(connection: sqlite3.Connection, at: int) -> None:
     """Rows that a crash left on their way wait again, and say so."""
     connection.execute(
-        "UPDATE outbox SET state = 'waiting', interrupted = 1, next_at = ? WHERE state = 'sending'", (rows.now(),)
+        "UPDATE outbox SET state = 'waiting', interrupted = 1, next_at = ? WHERE state = 'sending'", (at,)
     )
 
 
@@ -156,9 +154,9 @@ def replay(connection: sqlite3.Connection, ids: Sequence[int], now: datetime) ->
     return replayed
 
 
-def settle_all(connection: sqlite3.Connection, results: Sequence[SendResult]) -> None:
+def settle_all(connection: sqlite3.Connection, results: Sequence[SendResult], at: int) -> None:
     for result in results:
-        settle(connection, result)
+        settle(connection, result, at)
 
 
 def next_at(connection: sqlite3.Connection) -> datetime | None:

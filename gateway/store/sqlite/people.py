@@ -64,12 +64,14 @@ def expire_leases(connection: sqlite3.Connection, now: datetime) -> tuple[Conver
     return tuple(get(connection, id) for _, id in over)
 
 
-def say(connection: sqlite3.Connection, id: str, fence: int, send: NewSend, journal: JournalLine | None) -> None:
+def say(
+    connection: sqlite3.Connection, id: str, fence: int, send: NewSend, journal: JournalLine | None, at: int
+) -> None:
     """Queue a reply. A repeat of a reply that is queued already says nothing, even when the fence has moved."""
     if connection.execute("SELECT 1 FROM outbox WHERE key = ?", (send.key,)).fetchone():
         return
     conv, _, _ = flow.checked(connection, id, fence)
-    outbox.add(connection, conv, send, send.fence, rows.now())
+    outbox.add(connection, conv, send, send.fence, at)
     if journal is not None:
         records.write_journal(connection, [journal])
 
@@ -92,16 +94,16 @@ def release(
 ) -> Conversation:
     conv, _, _ = flow.checked(connection, id, fence)
     flow.hand_over(connection, conv, owner, rows.micros(at))
-    _set_status(connection, conv, status)
+    _set_status(connection, conv, status, rows.micros(at))
     timeline.write(connection, conv, [notice])
     if journal is not None:
         records.write_journal(connection, [journal])
     return get(connection, id)
 
 
-def _set_status(connection: sqlite3.Connection, conv: int, status: str) -> None:
+def _set_status(connection: sqlite3.Connection, conv: int, status: str, at: int) -> None:
     if status:
-        connection.execute("UPDATE conversation SET status = ?, active_at = ? WHERE n = ?", (status, rows.now(), conv))
+        connection.execute("UPDATE conversation SET status = ?, active_at = ? WHERE n = ?", (status, at, conv))
 
 
 def amend(
@@ -115,14 +117,14 @@ def amend(
     sends: Sequence[NewSend],
     journal: Sequence[JournalLine],
     owner: str | None,
+    at: int,
 ) -> Conversation:
     conv, current, holder = flow.checked(connection, id, fence)
     stored = records.revision(connection, record.number)
     if record.revision != stored + 1:
         raise Conflict(f"{record.number} stands at revision {stored}, {record.revision} does not follow")
-    at = rows.now()
     records.write(connection, conv, record)
-    _set_status(connection, conv, status)
+    _set_status(connection, conv, status, at)
     if owner is not None and owner != holder:
         current = flow.hand_over(connection, conv, owner, at)
     timeline.write(connection, conv, notices)
@@ -169,8 +171,8 @@ def put_agent(connection: sqlite3.Connection, agent: Agent) -> None:
     )
 
 
-def put_session(connection: sqlite3.Connection, session: DeskSession) -> None:
-    connection.execute("DELETE FROM desk_session WHERE expires_at < ?", (rows.now(),))
+def put_session(connection: sqlite3.Connection, session: DeskSession, at: int) -> None:
+    connection.execute("DELETE FROM desk_session WHERE expires_at < ?", (at,))
     connection.execute(
         "INSERT OR REPLACE INTO desk_session (token_hash, agent, csrf, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
         (
@@ -201,8 +203,10 @@ def end_session(connection: sqlite3.Connection, token_hash: str) -> None:
     connection.execute("DELETE FROM desk_session WHERE token_hash = ?", (token_hash,))
 
 
-def put_once(connection: sqlite3.Connection, scope: str, key: str, value: bytes, expires_at: datetime) -> bytes:
-    connection.execute("DELETE FROM once WHERE expires_at <= ?", (rows.now(),))
+def put_once(
+    connection: sqlite3.Connection, scope: str, key: str, value: bytes, expires_at: datetime, at: int
+) -> bytes:
+    connection.execute("DELETE FROM once WHERE expires_at <= ?", (at,))
     connection.execute(
         "INSERT OR IGNORE INTO once (scope, key, value, expires_at) VALUES (?, ?, ?, ?)",
         (scope, key, value, rows.micros(expires_at)),

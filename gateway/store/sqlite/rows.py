@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,11 +41,6 @@ def when(value: int) -> datetime:
 
 def when_or_none(value: int | None) -> datetime | None:
     return None if value is None or value == NEVER else when(value)
-
-
-def now() -> int:
-    """The store's own clock, for what no caller dates (when a row was closed, what has expired)."""
-    return time.time_ns() // 1000
 
 
 def cursor(*key: int | str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from channels.base import Accepted, Inbound
+from gateway.context import utc_now
 from gateway.store.base import (
     Agent,
     Batch,
@@ -47,10 +48,16 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """One file, one process. ``on_commit`` is told each commit's operations before and after it."""
+    """One file, one process. ``on_commit`` is told each commit's operations before and after it.
 
-    def __init__(self, path: Path, *, on_commit: Observer | None = None) -> None:
+    ``clock`` dates what no caller dates: when a row was queued or closed, what has expired.
+    """
+
+    def __init__(
+        self, path: Path, *, clock: Callable[[], datetime] = utc_now, on_commit: Observer | None = None
+    ) -> None:
         self._path = path
+        self._clock = clock
         self._lock = database.Lock(path)
         self._on_commit = on_commit
         self._claims = flow.Claims()
@@ -65,7 +72,7 @@ class SqliteStore:
             self._lock.take()
             self._connection = database.writing(self._path)
             database.migrate(self._connection, database.migrations())
-            outbox.interrupted(self._connection)
+            outbox.interrupted(self._connection, self._now())
             self._running = (Writer(self._connection, self._on_commit), Readers(self._path))
         except BaseException as err:
             await self.close()
@@ -102,6 +109,9 @@ class SqliteStore:
         if self._running is None:
             raise StoreUnavailable("the store is not open")
         return self._running[1]
+
+    def _now(self) -> int:
+        return rows.micros(self._clock())
 
     async def _do(self, name: str, run: Callable[[sqlite3.Connection], T], *, long: bool = False) -> T:
         return await self._writer.do(name, run, long=long)
@@ -144,7 +154,7 @@ class SqliteStore:
     # --- flow
 
     async def claim_work(self, limit: int) -> Batch:
-        batch = flow.ClaimedBatch(self._writer, self._claims)
+        batch = flow.ClaimedBatch(self._writer, self._claims, self._now)
         try:
             await self._do("claim_work", lambda c: batch.fill(c, limit))
         except BaseException:
@@ -158,7 +168,7 @@ class SqliteStore:
         return await self._do("claim_sends", lambda c: outbox.claim(c, limit, now))
 
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
-        await self._do("settle_sends", lambda c: outbox.settle_all(c, results))
+        await self._do("settle_sends", lambda c: outbox.settle_all(c, results, self._now()))
 
     async def next_send_at(self) -> datetime | None:
         return self._readers.near(outbox.next_at)
@@ -221,7 +231,7 @@ class SqliteStore:
         return await self._do("expire_leases", lambda c: people.expire_leases(c, now))
 
     async def say(self, conversation: str, fence: int, send: NewSend, journal: JournalLine | None = None) -> None:
-        await self._do("say", lambda c: people.say(c, conversation, fence, send, journal))
+        await self._do("say", lambda c: people.say(c, conversation, fence, send, journal, self._now()))
 
     async def note(self, conversation: str, entry: Entry) -> int:
         return await self._do("note", lambda c: people.note(c, conversation, entry))
@@ -266,6 +276,7 @@ class SqliteStore:
                 sends=sends,
                 journal=journal,
                 owner=owner,
+                at=self._now(),
             ),
         )
 
@@ -276,7 +287,7 @@ class SqliteStore:
         await self._do("put_agent", lambda c: people.put_agent(c, agent))
 
     async def put_session(self, session: DeskSession) -> None:
-        await self._do("put_session", lambda c: people.put_session(c, session))
+        await self._do("put_session", lambda c: people.put_session(c, session, self._now()))
 
     async def session(self, token_hash: str, now: datetime) -> tuple[DeskSession, Agent]:
         return self._readers.near(lambda c: people.session(c, token_hash, now))
@@ -285,7 +296,7 @@ class SqliteStore:
         await self._do("end_session", lambda c: people.end_session(c, token_hash))
 
     async def put_once(self, scope: str, key: str, value: bytes, *, expires_at: datetime) -> bytes:
-        return await self._do("put_once", lambda c: people.put_once(c, scope, key, value, expires_at))
+        return await self._do("put_once", lambda c: people.put_once(c, scope, key, value, expires_at, self._now()))
 
     async def take_once(self, scope: str, key: str, now: datetime) -> bytes | None:
         return await self._do("take_once", lambda c: people.take_once(c, scope, key, now))
@@ -299,7 +310,7 @@ class SqliteStore:
         return self._readers.near(lambda c: intake.message(c, id))
 
     async def replay_inbox(self, ids: Sequence[int]) -> int:
-        return await self._do("replay_inbox", lambda c: flow.replay(c, ids))
+        return await self._do("replay_inbox", lambda c: flow.replay(c, ids, self._now()))
 
     async def outbox(self, *, state: str = "", cursor: str = "", limit: int = 50) -> Page:
         return await self._readers.far(lambda c: listings.outbox_rows(c, state=state, cursor=cursor, limit=limit))
