@@ -68,6 +68,7 @@ def application(gateway: Gateway) -> web.Application:
     app = web.Application(client_max_size=gateway.config.limits.body)
     app[GATEWAY] = gateway
     problems.install(app)
+    visitor.setup(app)
     app.add_routes(doors.routes(gateway))
     for area in AREAS:
         app.add_routes(area.routes())

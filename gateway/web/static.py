@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import html
 import mimetypes
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ FOLDER = Path(__file__).parent / "static"
 YEAR = 365 * 24 * 3600
 #: Types that are worth compressing.
 TEXT = ("text/", "application/json", "image/svg+xml")
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?")
 
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("image/svg+xml", ".svg")
@@ -137,7 +140,8 @@ def _chat_policy(http: web.Request, channel: Webchat) -> str:
 
 def _policy(http: web.Request) -> str:
     """Our own scripts and styles only. Older browsers do not count a WebSocket of ours as 'self'."""
-    hosts = {http.host, urlsplit(doors.public_url(http, http.app[GATEWAY])).netloc}
+    named = (http.host, urlsplit(doors.public_url(http, http.app[GATEWAY])).netloc)
+    hosts = {host for host in named if _HOST.fullmatch(host)}
     sockets = " ".join(f"{scheme}://{host}" for host in sorted(hosts) for scheme in ("ws", "wss"))
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
@@ -151,5 +155,5 @@ async def _home(http: web.Request) -> web.StreamResponse:
     channel = next((channel for channel in gateway.channels.values() if isinstance(channel, Webchat)), None)
     if channel is None:
         raise ProblemError(404, "no chat window is configured: add [channels.webchat.<account>]")
-    values = {"company": gateway.config.company.name, "site": channel.site.site_key}
+    values = {"company": gateway.config.company.name, "site": channel.site.site_key, "color": channel.site.color}
     return page("index.html", values, policy=f"{_policy(http)}; frame-ancestors 'none'")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.web.visitor import events, files, guard, socket, timeline
+from gateway.web.visitor import events, files, guard, settings, socket, timeline
 
 __all__ = ["routes", "setup"]
 
@@ -17,6 +17,7 @@ def routes() -> list[web.AbstractRouteDef]:
     """The visitor's paths; session and messages are doors of the channel."""
     return [
         web.options("/widget/v1/{rest:.*}", guard.preflight),
+        web.get("/widget/v1/settings", settings.settings),
         web.get("/widget/v1/history", timeline.history),
         web.get("/widget/v1/socket", socket.connect),
         web.post("/widget/v1/ticket", events.ticket),
