@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,10 +72,11 @@ class Blobs:
         shown = display_name(name)
         writer = await asyncio.to_thread(_Writer, self.folder)
         try:
-            async for piece in _pieces(data):
-                if writer.size + len(piece) > limit:
-                    return Attachment(name=shown, type=BINARY, state="refused", reason=f"larger than {limit} bytes")
-                await asyncio.to_thread(writer.write, piece)
+            async with contextlib.aclosing(_pieces(data)) as pieces:
+                async for piece in pieces:
+                    if writer.size + len(piece) > limit:
+                        return Attachment(name=shown, type=BINARY, state="refused", reason=f"larger than {limit} bytes")
+                    await asyncio.to_thread(writer.write, piece)
             if not writer.size:
                 return Attachment(name=shown, type=BINARY, state="refused", reason="the file is empty")
             await asyncio.to_thread(self._keep, writer)
@@ -193,20 +194,24 @@ def _judge(head: bytes, name: str) -> tuple[str, str]:
     return BINARY, "the picture's size cannot be told" if count < 0 else f"a picture of {count} pixels is not shown"
 
 
-async def _pieces(data: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The data in pieces of about :data:`PIECE` bytes."""
+async def _pieces(data: bytes | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The data in pieces of about :data:`PIECE` bytes. A download that is not wanted any more is closed at once."""
     if isinstance(data, bytes):
         for start in range(0, len(data), PIECE):
             yield data[start : start + PIECE]
         return
     gathered = bytearray()
-    async for chunk in data:
-        gathered += chunk
-        if len(gathered) >= PIECE:
+    try:
+        async for chunk in data:
+            gathered += chunk
+            if len(gathered) >= PIECE:
+                yield bytes(gathered)
+                gathered.clear()
+        if gathered:
             yield bytes(gathered)
-            gathered.clear()
-    if gathered:
-        yield bytes(gathered)
+    finally:
+        if isinstance(data, AsyncGenerator):
+            await data.aclose()
 
 
 @contextlib.contextmanager

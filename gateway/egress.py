@@ -36,7 +36,16 @@ KEEP_ALIVE_SECONDS = 1.5
 #: address inside (NAT64, 6to4, Teredo, IPv4-compatible) are roads around the filter.
 _RESERVED: tuple[IPv4Network | IPv6Network, ...] = tuple(
     ip_network(n)
-    for n in ("192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23", "::/96", "fec0::/10")
+    for n in (
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/23",
+        "::/96",
+        "fec0::/10",
+    )
 )
 
 #: Names that are this machine wherever they are resolved (RFC 6761, 6.3).
