@@ -1,0 +1,215 @@
+"""HTML of a mail to lines of text, by a walk over the parsed tree.
+
+Nothing of the HTML itself goes further. Quoted history is recognised by the containers that mail programs put
+around it; the lines say so, and :mod:`channels._email.quote` decides.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+#: More is not read: no person writes it. Pictures inlined as ``data:`` do not count.
+MAX_CHARS = 1_000_000
+#: Tags nested deeper than this are dropped before the parser sees them: its time grows with the square.
+MAX_NESTING = 250
+
+_BLOCK = frozenset(
+    "p div tr li h1 h2 h3 h4 h5 h6 blockquote table ul ol dl hr pre section article header footer main aside dd dt "
+    "center address form fieldset figure tbody thead title-page".split()
+)
+_SKIP = frozenset("script style head title template svg object iframe meta link noembed noframes select".split())
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+#: Their end tag may be missing and the parser closes them itself, so they do not nest.
+_LOOSE = frozenset("p li td th tr dd dt option tbody thead html body".split())
+
+_QUOTE_CLASS = re.compile(
+    r"(?:^|\s)(?:gmail_quote|gmail_quote_container|gmail_extra_quote|yahoo_quoted|yahoo-quoted\S*|moz-cite-prefix|protonmail_quote|"
+    r"tutanota_quote|zmail_extra|zm_quote|history-quote-wrapper|lark-mail-quote\S*|ntes-mailmaster-quote|"
+    r"__aliyun_previous_quote|qmbox|mail-quote-collapse|mail_quote|quoted-text|x_gmail_quote|x_yahoo_quoted|"
+    r"ms-outlook-mobile-reference-message|mailbird-quote|hm_quote\S*)(?:\s|$)",
+    re.I,
+)
+_QUOTE_ID = frozenset(
+    "olk_src_body_section isreplycontent fmoriginalcontent mail-editor-reference-message-container "
+    "x_olk_src_body_section aliyun_quote yahoo_quoted ntes-pcmail-quote reply-intro replyblockquote orig_mail_content".split()
+)
+#: From here to the end of the mail everything is history.
+_CUT_ID = frozenset("divrplyfwdmsg x_divrplyfwdmsg appendonsend x_appendonsend stopspelling".split())
+_SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
+_DATA_URI = re.compile(r"data:[\w/+.-]{1,60};base64,[A-Za-z0-9+/=\s%]{200,}", re.I)
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:]*)[^<>]*>")
+
+
+class Line(msgspec.Struct):
+    """A line of text. ``quoted``: inside a container of history; ``cut``: everything from here on is history."""
+
+    text: str
+    quoted: bool = False
+    cut: bool = False
+
+
+class _Walk:
+    """Collects lines; state is the line being written."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.words: list[str] = []
+        self.cut = False
+
+    def add(self, text: str) -> None:
+        if text:
+            self.words.append(text)
+
+    def end_line(self, quoted: bool, *, keep_empty: bool = False) -> None:
+        text = "".join(self.words)
+        text = re.sub(r" *\n *", "\n", re.sub(r" {2,}", " ", text)) if "\n" not in text else text
+        self.words = []
+        if text.strip() or keep_empty:
+            for piece in text.split("\n"):
+                self.lines.append(Line(piece.strip("\r\t "), quoted, self.cut))
+                self.cut = False
+
+
+def to_lines(html: str, flaws: list[str] | None = None) -> list[Line]:
+    """The visible text of ``html`` as lines; hidden text only when there is no other."""
+    if len(html) > MAX_CHARS:
+        html = _DATA_URI.sub("", html)
+        if len(html) > MAX_CHARS:
+            html = html[:MAX_CHARS]
+            if flaws is not None:
+                flaws.append("html size")
+    tree = LexborHTMLParser(_flat(html))
+    root = tree.body or tree.root
+    if root is None:
+        return []
+    lines = _walk(root, show_hidden=False)
+    if not any(line.text for line in lines):
+        lines = _walk(root, show_hidden=True)
+    return _squeezed(lines)
+
+
+def text_of(lines: list[Line]) -> str:
+    """The lines as plain text, history marked with ``> ``."""
+    return "\n".join(("> " + line.text if line.text else ">") if line.quoted else line.text for line in lines).strip()
+
+
+def _walk(root: LexborNode, *, show_hidden: bool) -> list[Line]:
+    walk = _Walk()
+    stack: list[tuple[LexborNode, bool, bool, bool]] = [(root, False, False, False)]
+    while stack:
+        node, quoted, pre, closing = stack.pop()
+        tag = node.tag or ""
+        if closing:
+            walk.end_line(quoted)
+            if tag == "p":
+                walk.end_line(quoted, keep_empty=True)
+            continue
+        if tag == "-text":
+            text = node.text_content or ""
+            walk.add(text.replace("\r\n", "\n") if pre else _SPACE.sub(" ", text))
+            continue
+        if tag in _SKIP or tag[:1] in "-!_" or (not show_hidden and _hidden(node)):
+            continue
+        if tag == "br":
+            walk.end_line(quoted, keep_empty=True)
+            continue
+        if tag == "img":
+            walk.add(_alt(node))
+            continue
+        if _opens_cut(node):
+            walk.end_line(quoted)
+            walk.cut = True
+        inner = quoted or _is_quote(node, tag)
+        if tag in _BLOCK or inner != quoted:
+            walk.end_line(quoted)
+            stack.append((node, inner, pre, True))
+        elif tag in ("td", "th"):
+            walk.add(" ")
+        if tag == "hr":
+            walk.lines.append(Line("________________________________", quoted))
+            continue
+        _push_children(stack, node, inner, pre or tag == "pre")
+    walk.end_line(False)
+    return walk.lines
+
+
+def _push_children(stack: list[tuple[LexborNode, bool, bool, bool]], node: LexborNode, quoted: bool, pre: bool) -> None:
+    children = []
+    child = node.child
+    while child is not None:
+        children.append((child, quoted, pre, False))
+        child = child.next
+    stack.extend(reversed(children))
+
+
+def _squeezed(lines: list[Line]) -> list[Line]:
+    """At most one empty line at a time, none at the ends."""
+    out: list[Line] = []
+    for line in lines:
+        if line.text or line.cut or (out and out[-1].text):
+            out.append(line)
+    while out and not out[-1].text:
+        out.pop()
+    return out
+
+
+def _is_quote(node: LexborNode, tag: str) -> bool:
+    if tag == "blockquote":
+        return True
+    attributes = node.attributes
+    if (attributes.get("id") or "").lower() in _QUOTE_ID:
+        return True
+    return bool(_QUOTE_CLASS.search(attributes.get("class") or "")) or "data-marker" in attributes and (
+        attributes["data-marker"] == "__QUOTED_TEXT__"
+    )
+
+
+def _opens_cut(node: LexborNode) -> bool:
+    attributes = node.attributes
+    if (attributes.get("id") or "").lower() in _CUT_ID:
+        return True
+    style = re.sub(r"\s", "", (attributes.get("style") or "").lower())
+    # Outlook and Windows Mail draw one line above the headers of what they quote.
+    return bool(re.search(r"border:none;border-top:solid(?:#?\w+)?1\.0pt|border-top:#?\w{3,7}(?:1\.0pt|1px)solid", style)) and (
+        node.tag == "div"
+    )
+
+
+def _hidden(node: LexborNode) -> bool:
+    style = node.attributes.get("style") or ""
+    if not style:
+        return False
+    style = re.sub(r"\s", "", style.lower())
+    return bool(re.search(r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|font-size:0(?:px|pt|em|%)?(?:;|$))", style))
+
+
+def _alt(node: LexborNode) -> str:
+    """What a picture says in words; a file name or an icon's name says nothing."""
+    alt = _SPACE.sub(" ", node.attributes.get("alt") or "").strip()[:200]
+    if not alt or re.fullmatch(r"\S*\.(?:png|jpe?g|gif|bmp|webp|svg)|image\d*|图像|图片|picture|logo|icon", alt, re.I):
+        return ""
+    return f" [{alt}] "
+
+
+def _flat(html: str) -> str:
+    """Drop start tags that nest deeper than :data:`MAX_NESTING`."""
+    if html.count("<") <= MAX_NESTING:
+        return html
+    out: list[str] = []
+    depth = at = 0
+    for found in _TAG.finditer(html):
+        name = found.group(2).lower()
+        if name in _VOID or name in _LOOSE:
+            continue
+        if found.group(1):
+            depth = max(0, depth - 1)
+        elif not found.group().endswith("/>"):
+            depth += 1
+            if depth > MAX_NESTING:
+                out.append(html[at : found.start()])
+                at = found.end()
+    out.append(html[at:])
+    return "".join(out)

@@ -1,0 +1,349 @@
+"""What a mail says anew, apart from quoted history and signature.
+
+A cut needs structure: a named divider, a block of header labels, a line that says who wrote when, a container
+of a mail program, or ``>`` marks. One word never cuts, and a view is never empty when the mail had words.
+Forwards are kept whole, and so are answers written between the quoted lines.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from channels._email import phrases
+from channels._email.html import Line
+
+#: Lines looked at; longer mails are new text to their end unless a cut came before.
+MAX_LINES = 5000
+#: Marks after which all that follows is history.
+_FINAL = ("container", "divider", "marker", "headers", "attribution")
+_LONG = 1000
+_RULE = re.compile(r"^[>\s]*[_\-=—–─*~#]{5,}\s*$")
+_WRAPPED = 55
+"""A quoted line this long is likely to have spilled its last words into the next, unmarked line."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """The three parts of a mail's text, and what told them apart; ``reply`` is ``new`` with the signature."""
+
+    new: str
+    reply: str = ""
+    signature: str = ""
+    quoted: str = ""
+    how: str = ""
+
+
+def plain(text: str) -> list[Line]:
+    """The lines of a plain text, those with a ``>`` mark as quoted."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "")
+    return [Line(line.rstrip(), _marked(line)) for line in text.split("\n")]
+
+
+def _marked(line: str) -> bool:
+    """A quote mark, not an arrow: ``>>> shop <<<`` and ``--> one`` are words of the writer."""
+    return bool(re.match(r"^\s{0,3}(?:>|&gt;|\|\s?>)", line)) and not line.rstrip().endswith("<<<")
+
+
+def split(lines: list[Line], *, forward: bool = False) -> View:
+    """Divide the lines. ``forward``: the subject says it is a forward, so only a divider's own ``>`` marks count."""
+    head, rest = lines[:MAX_LINES], lines[MAX_LINES:]
+    fresh, old, how = _divide(head, forward)
+    if rest and how in _FINAL and old and old[-1] is head[-1]:
+        old = old + rest
+    else:
+        fresh = fresh + rest
+    new, signature = _sign_off(fresh)
+    if not _words(new) and _words(fresh):
+        new, signature = fresh, []
+    if not _words(new):
+        return View(new=_text(lines), reply=_text(lines), how="whole" if _words(lines) else "")
+    return View(new=_text(new), reply=_text(fresh), signature=_text(signature), quoted=_text(old), how=how)
+
+
+def _divide(lines: list[Line], forward: bool) -> tuple[list[Line], list[Line], str]:
+    """New lines, history, and the kind of mark that divided them."""
+    fresh: list[Line] = []
+    old: list[Line] = []
+    how = ""
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if len(line.text) > _LONG:
+            fresh.append(line)
+            at += 1
+            continue
+        if phrases.FORWARDED.match(line.text) or (forward and _header_block(lines, at)):
+            return fresh + [Line(rest.text) for rest in lines[at:]], old, how
+        mark = _hard_cut(lines, at)
+        if mark:
+            return _trim_rule(fresh), old + lines[at:], mark
+        size = _attribution(lines, at)
+        if size:
+            end = _quote_end(lines, at + size)
+            if end == at + size and not line.quoted:  # nothing marked below: all that follows is history
+                if _words(fresh) or _after_is_quote(lines, at + size):
+                    return _trim_rule(fresh), old + lines[at:], "attribution"
+            elif not line.quoted and not _inline(lines, end):
+                old += lines[at:end]
+                how, at = "attribution", end
+                continue
+            elif not line.quoted:  # answers between the quoted lines: their questions stay with them
+                return fresh + lines[at + size :], old + lines[at : at + size], "inline"
+        fresh.append(line)
+        at += 1
+    return _outer_quotes(fresh, old, how)
+
+
+def _after_is_quote(lines: list[Line], at: int) -> bool:
+    """An attribution on top of the mail with no mark below: bottom posting cannot be told apart, so keep it."""
+    return any(line.cut for line in lines[at : at + 3])
+
+
+def _hard_cut(lines: list[Line], at: int) -> str:
+    """The kind of divider at a line after which everything is history."""
+    line = lines[at]
+    if line.cut and any(rest.text for rest in lines[at:]):
+        return "container"
+    if phrases.ORIGINAL.match(line.text):
+        return "divider"
+    if phrases.ABOVE.match(line.text):
+        return "marker"
+    if _header_block(lines, at):
+        return "headers"
+    return ""
+
+
+def _header_block(lines: list[Line], at: int) -> bool:
+    """Whether the headers of a quoted mail begin here: three different labels in a row, the sender among them."""
+    first = phrases.role(lines[at].text)
+    if not first:
+        return False
+    seen = {first}
+    loose = 0
+    for line in lines[at + 1 : at + 16]:
+        role = phrases.role(line.text)
+        if role:
+            seen.add(role)
+            loose = 0
+            continue
+        loose += 1
+        if loose > 2 or (loose > 1 and not line.text.strip() and len(seen) < 2):
+            break
+    if "from" not in seen:
+        return False
+    return len(seen) >= 3 or (len(seen) == 2 and "sent" in seen and _after_rule(lines, at))
+
+
+def _after_rule(lines: list[Line], at: int) -> bool:
+    return any(_RULE.match(line.text) for line in lines[max(0, at - 2) : at])
+
+
+def _attribution(lines: list[Line], at: int) -> int:
+    """How many lines (1 to 5) say who wrote the quote below, 0 when these do not."""
+    if not lines[at].text.strip():
+        return 0
+    if re.match(r"^\s*[-_]{2,}", lines[at].text):
+        return int(bool(_DASHED.match(lines[at].text) and phrases.VERB.search(lines[at].text)))
+    if not phrases.INTRO.match(lines[at].text) and not _MAILBOX.match(lines[at].text):
+        return 0
+    joined = ""
+    for size in range(1, 6):
+        if at + size > len(lines):
+            return 0
+        piece = lines[at + size - 1].text.strip(" >\t")
+        if size > 1 and not piece and not joined.endswith(("<", ",")) and phrases.ADDRESS.search(joined):
+            return 0
+        joined = f"{joined} {piece}".strip()
+        if len(joined) > 400:
+            return 0
+        if size > 1 and phrases.INTRO.match(lines[at + size - 1].text) and _says_who(piece, lines, at + size) and (
+            not _MAILBOX.match(lines[at].text)
+        ):
+            return 0  # the sentence begins on that line, what stood above is the writer's
+        if _says_who(joined, lines, at + size):
+            return size
+    return 0
+
+
+#: A line that is only a name and an address.
+_MAILBOX = re.compile(r"^[>\s]*[^<>@\n]{1,80}<[^<>\s]+@[^<>\s]+>\s*$")
+_DASHED = re.compile(r"^\s*[-_]{2,}\s*[^\n]{3,200}?\s*[-_]{2,}\s*$")
+_OWN_VERB = re.compile(r"\b(?:I|we|ich|wir|je|nous|yo|nosotros|io|noi)\s+(?:have\s+|had\s+|a\s+)?(?:wrote|writes|sent|schrieb|écrit|scritto)\b|[我他她们]\S{0,12}[写寫]道")
+_TAIL = re.compile(r"[:：]\s*[*_]*\s*$")
+
+
+def _says_who(text: str, lines: list[Line], after: int) -> bool:
+    """Whether a joined text is a whole attribution: date, who, and "wrote" or a closing colon."""
+    if not phrases.DATE.search(text) and not phrases.ADDRESS.search(text):
+        return False
+    tail = bool(_TAIL.search(text))
+    verb = None
+    for verb in phrases.VERB.finditer(text):
+        pass
+    at_end = verb is not None and len(text) - verb.end() <= 3
+    if not tail and not at_end:
+        return False
+    address = bool(phrases.ADDRESS.search(text))
+    below = _next_quoted(lines, after)
+    if verb is None:  # only the address and a colon: it must end with the address
+        return bool(re.search(r"@[^\s<>]+>*[\])]*\s*[:：]\s*$", text)) and bool(phrases.DATE.search(text))
+    if below:
+        return True
+    if _OWN_VERB.search(text):
+        return False
+    if address or at_end:
+        return bool(re.search(r"[:：.h点]\d{2}|(?:19|20)\d{2}", text)) and (address or not re.match(r"^[在于於\d]", text) or bool(
+            re.search(r"\d[:：]\d{2}", text)
+        ))
+    return False
+
+
+def _next_quoted(lines: list[Line], at: int) -> bool:
+    """Whether the next words are quoted."""
+    following = next((line for line in lines[at : at + 4] if line.text.strip()), None)
+    return following is not None and following.quoted
+
+
+def _quote_end(lines: list[Line], at: int) -> int:
+    """Where the block of quoted lines that begins at or just below ``at`` ends (``at`` itself when none does)."""
+    if not _next_quoted(lines, at):
+        return at
+    end = at
+    while end < len(lines):
+        line = lines[end]
+        if line.quoted or not line.text.strip() or _spilled(lines, end):
+            end += 1
+            continue
+        break
+    while end > at and not lines[end - 1].text.strip() and not lines[end - 1].quoted:
+        end -= 1
+    return end
+
+
+def _spilled(lines: list[Line], at: int) -> bool:
+    """An unmarked line between quoted ones that only holds what did not fit into the line above."""
+    if at + 1 >= len(lines) or at == 0 or not lines[at - 1].quoted or not lines[at + 1].quoted:
+        return False
+    bare = re.fullmatch(r"\s*\(?<?https?://\S+\s*>?\)?\s*>?\s*", lines[at].text)
+    return bool(bare) or len(lines[at - 1].text) >= _WRAPPED
+
+
+def _inline(lines: list[Line], at: int) -> bool:
+    """Whether own words and further quotes alternate below: answers to single points."""
+    own = False
+    for index in range(at, len(lines)):
+        line = lines[index]
+        if line.quoted and own and line.text.strip(" >"):
+            return not _attributed(lines, index)
+        if not line.quoted and line.text.strip():
+            if _attribution(lines, index):
+                return False
+            own = True
+    return False
+
+
+def _attributed(lines: list[Line], at: int) -> bool:
+    above = [index for index in range(max(0, at - 6), at) if lines[index].text.strip()]
+    return any(_attribution(lines, index) for index in above)
+
+
+def _outer_quotes(lines: list[Line], old: list[Line], how: str) -> tuple[list[Line], list[Line], str]:
+    """Take off marked quotes at the end, and on top when no others are left between own words."""
+    end = len(lines)
+    while end and (lines[end - 1].quoted or not lines[end - 1].text.strip() or _spilled(lines, end - 1)):
+        end -= 1
+    if any(line.quoted for line in lines[end:]) and end:
+        old, how, lines = lines[end:] + old, how or "quote", lines[:end]
+    start = 0
+    while start < len(lines) and (lines[start].quoted or not lines[start].text.strip() or _spilled(lines, start)):
+        start += 1
+    leading = lines[:start]
+    if any(line.quoted for line in leading) and not any(line.quoted for line in lines[start:]) and lines[start:]:
+        old, how, lines = leading + old, how or "quote", lines[start:]
+    return lines, old, how
+
+
+def _trim_rule(lines: list[Line]) -> list[Line]:
+    """Drop the drawn line right above a cut."""
+    end = len(lines)
+    while end and not lines[end - 1].text.strip():
+        end -= 1
+    return lines[: end - 1] if end and _RULE.match(lines[end - 1].text) else lines
+
+
+# --- signature ----------------------------------------------------------------------------------------
+
+_DASHES = re.compile(r"^\s*--\s*$|^\s*--\s+\S.{0,40}$")
+_WEAK = re.compile(r"^\s*(?:-{3,}|_{2,}|—+|–+|~{4,}|\*{5,}|={5,}|─{4,})\s*$")
+_DASH_NAME = re.compile(r"^\s*[-–—~]\s?[^\W\d_][\w.'’]{0,30}(?:\s[^\W\d_][\w.'’]{0,30}){0,2}[.!]?\s*$")
+_TABLE_SIGN = re.compile(r"^\s*\|\s*\|\s*$")
+
+
+def _sign_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+    """Own words and signature. The signature is kept apart, never thrown away: it may hold the phone number."""
+    start = len(lines)
+    for index, line in enumerate(lines):
+        if index and any(rest.text.strip() for rest in lines[:index]) and _starts_signature(lines, index, line.text):
+            start = index
+            break
+    end = start
+    while end:
+        text = lines[end - 1].text.strip()
+        if not text or phrases.MOBILE.match(text) or (end == start and _RULE.match(text)) or re.fullmatch(r"[|\s]+", text):
+            end -= 1
+            continue
+        if not lines[end - 1].quoted and _own_address(lines, end):
+            end -= 1
+            continue
+        break
+    return lines[:end], lines[end:]
+
+
+def _own_address(lines: list[Line], end: int) -> bool:
+    """A last line that is only an address, as Foxmail puts there."""
+    return bool(re.fullmatch(r"\s*\|?\s*[\w.+-]+@[\w.-]+\s*\|?\s*", lines[end - 1].text)) and (
+        end >= 2 and not lines[end - 2].text.strip() and len(lines) - end <= 3
+    )
+
+
+def _starts_signature(lines: list[Line], at: int, text: str) -> bool:
+    if lines[at].quoted:
+        return False
+    below = [line.text.strip() for line in lines[at + 1 :] if line.text.strip()]
+    if _DASHES.match(text):
+        return len(below) <= 30 and not any(line.quoted for line in lines[at:])
+    if len(below) > 10:
+        return False
+    if _WEAK.match(text):
+        return bool(below) and all(_terse(line) for line in below)
+    if _TABLE_SIGN.match(text):
+        return len(below) <= 6
+    if phrases.CLOSING.match(text):
+        return len(below) <= 8 and all(_terse(line) for line in below)
+    if _DASH_NAME.match(text) and not _bullets(lines, at):
+        return len(below) <= 2 and all(phrases.MOBILE.match(line) or _terse(line) for line in below)
+    return False
+
+
+def _bullets(lines: list[Line], at: int) -> bool:
+    """Whether a dash is one of a list's."""
+    near = lines[max(0, at - 2) : at] + lines[at + 1 : at + 3]
+    return any(re.match(r"^\s*[-–—*•]\s*\S", line.text) for line in near)
+
+
+def _terse(line: str) -> bool:
+    """A line as signatures have it: short, no sentence."""
+    if phrases.MOBILE.match(line):
+        return True
+    if len(line) > 80 or len(line.split()) > 9:
+        return False
+    return not re.search(r"[。！？；]$|[.?!]$(?<!\w\.)" if len(line.split()) < 4 else r"[。！？；.?!]$", line)
+
+
+def _words(lines: list[Line]) -> bool:
+    return any(re.search(r"\w", line.text) or line.text.strip(" >|-_=*") for line in lines)
+
+
+def _text(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines).strip("\n").rstrip().lstrip("\n")
