@@ -17,7 +17,7 @@ from aiohttp import web
 from channels.base import BadSignature
 from channels.webchat import Session
 from gateway.context import GATEWAY
-from gateway.web.problems import ProblemError, harden
+from gateway.web.problems import ProblemError
 from gateway.web.visitor import timeline, who
 from gateway.web.visitor.guard import GUARD
 from gateway.web.visitor.who import Visitor
@@ -49,7 +49,6 @@ async def stream(http: web.Request) -> web.StreamResponse:
         if not free:
             raise ProblemError(429, "too many windows", headers={"Retry-After": "30"})
         response = web.StreamResponse(headers=headers)
-        harden(http, response)
         await response.prepare(http)
         if (task := asyncio.current_task()) is not None:
             http.app[GUARD].streams.add(task)
