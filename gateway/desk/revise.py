@@ -1,0 +1,92 @@
+"""The record's next revision after a person's act. Pure: the caller brings the time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from normalizer.record import (
+    ComplaintRecord,
+    Difficulty,
+    Disposition,
+    Evidence,
+    Found,
+    Kind,
+    Sentiment,
+    Status,
+    Urgency,
+)
+
+#: The fields a person may correct.
+Correctable = Literal["kind", "category", "urgency", "difficulty", "sentiment"]
+#: The evidence rule of a value that a person has set; the flow must not overwrite such a value.
+BY_AGENT = "agent"
+
+ENDED: frozenset[Status] = frozenset(("resolved", "closed", "withdrawn"))
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "kind": get_args(Kind),
+    "urgency": get_args(Urgency),
+    "difficulty": get_args(Difficulty),
+    "sentiment": get_args(Sentiment),
+}
+_SECTION = {"kind": "what", "category": "what", "urgency": "gravity", "difficulty": "gravity", "sentiment": "gravity"}
+
+
+class NotAllowed(ValueError):
+    """The value does not belong to the field, or the case's state does not allow the change."""
+
+
+def choices(field: Correctable) -> tuple[str, ...]:
+    """The values a field may have; empty for free ones."""
+    return _CHOICES.get(field, ())
+
+
+def closing_status(disposition: Disposition) -> Status:
+    """What a case is after it ended this way: only a case that got its answer counts as resolved."""
+    if disposition == "withdrawn":
+        return "withdrawn"
+    return "resolved" if disposition in ("answered", "solved") else "closed"
+
+
+def closed(record: ComplaintRecord, *, disposition: Disposition, outcome: str, at: datetime) -> ComplaintRecord:
+    """The revision that ends a case. Raises :class:`NotAllowed` for a case that has ended or no disposition."""
+    if record.standing.status in ENDED:
+        raise NotAllowed("the case has ended already")
+    if not disposition or disposition not in get_args(Disposition):
+        raise NotAllowed("a case closes with a disposition")
+    status = closing_status(disposition)
+    return _standing(record, at, status=status, disposition=disposition, outcome=outcome)
+
+
+def reopened(record: ComplaintRecord, *, at: datetime) -> ComplaintRecord:
+    """The revision that opens an ended case again. Raises :class:`NotAllowed` when it is open."""
+    if record.standing.status not in ENDED:
+        raise NotAllowed("the case is open")
+    return _standing(record, at, status="waiting_agent", disposition="", outcome="", owner="")
+
+
+def owned(record: ComplaintRecord, owner: str, *, status: Status, at: datetime) -> ComplaintRecord:
+    """The revision that names a new owner: an agent's id, ``bot``, or empty while it waits for a person."""
+    return _standing(record, at, owner=owner, status=status)
+
+
+def corrected(record: ComplaintRecord, field: Correctable, value: str, *, at: datetime) -> ComplaintRecord:
+    """The revision in which a person has set a field. Raises :class:`NotAllowed` for a value it cannot have."""
+    allowed = choices(field)
+    if not value or len(value) > 200 or (allowed and value not in allowed):
+        raise NotAllowed(f"{field} cannot be {value!r}")
+    found: Found[Any] = Found(value=value, evidence=(Evidence(message="", rule=BY_AGENT),))
+    section = _SECTION[field]
+    changed = msgspec.structs.replace(getattr(record, section), **{field: found})
+    return _next(record, at, **{section: changed})
+
+
+def _standing(record: ComplaintRecord, at: datetime, **changes: Any) -> ComplaintRecord:
+    return _next(record, at, standing=msgspec.structs.replace(record.standing, **changes))
+
+
+def _next(record: ComplaintRecord, at: datetime, **fields: Any) -> ComplaintRecord:
+    return msgspec.structs.replace(record, revision=record.revision + 1, updated_at=at, **fields)

@@ -1,0 +1,21 @@
+"""The desk on the web: where agents answer."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.web.desk import acting, administration, files, pages, reading, socket
+from gateway.web.desk.login import Login
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """All routes under /desk."""
+    return [
+        *pages.routes(),
+        *Login().routes(),
+        *reading.routes(),
+        *acting.routes(),
+        *files.routes(),
+        *administration.routes(),
+        *socket.routes(),
+    ]

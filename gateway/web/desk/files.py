@@ -1,0 +1,99 @@
+"""Files at the desk: an agent's uploads, and downloads that no browser will ever run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import web
+
+from channels.base import Attachment
+from gateway.blobs import display_name
+from gateway.store.base import NotFound
+from gateway.web.desk.guard import Visit, acts, json_response, reads
+from gateway.web.problems import ProblemError
+
+#: Types that a browser may show in an <img> or <audio>; all else is bytes to save. SVG is a program, so not here.
+SHOWN = frozenset(
+    ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/mpeg", "audio/ogg", "audio/wav", "audio/mp4")
+)
+_PURPOSE = "desk-upload"
+
+
+class Uploaded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A kept upload as the page names it again in its reply; ``tag`` proves that it was uploaded here."""
+
+    digest: str
+    name: str
+    type: str
+    size: int
+    tag: str
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Up and down."""
+    return [
+        web.post("/desk/api/conversations/{id}/files", acts(upload)),
+        web.get("/desk/api/conversations/{id}/files/{seq}/{digest}", reads(download)),
+    ]
+
+
+async def upload(visit: Visit) -> web.Response:
+    """Keep the request's body as a file named ``?name=``."""
+    request, gateway, id = visit.request, visit.gateway, visit.request.match_info["id"]
+    await gateway.store.conversation(id)
+    limit = gateway.config.limits.file
+    if (request.content_length or 0) > limit:
+        raise ProblemError(413, f"a file has at most {limit} bytes", code="file")
+    kept = await gateway.blobs.put(
+        _chunks(request), name=request.query.get("name", "")[:200], type=request.content_type, limit=limit
+    )
+    if kept.state != "kept":
+        raise ProblemError(422, kept.reason or "the file was refused", code="file")
+    return json_response(
+        Uploaded(digest=kept.digest, name=kept.name, type=kept.type, size=kept.size, tag=_tag(visit, id, kept))
+    )
+
+
+def claimed(visit: Visit, id: str, file: Uploaded) -> Attachment:
+    """The attachment behind an upload. Raises :class:`ProblemError` 422 for one that was not made here."""
+    kept = Attachment(name=file.name, type=file.type, size=file.size, digest=file.digest, state="kept")
+    if not visit.gateway.keys.fits(_PURPOSE, _said(visit, id, kept), file.tag):
+        raise ProblemError(422, "this file was not uploaded here; upload it again", code="file")
+    return kept
+
+
+async def download(visit: Visit) -> web.StreamResponse:
+    """A file of one timeline line: as an attachment, its type taken from what was sniffed, sandboxed."""
+    info, store = visit.request.match_info, visit.gateway.store
+    seq = int(info["seq"]) if info["seq"].isdecimal() and len(info["seq"]) < 16 else 0
+    entries = await store.timeline(info["id"], after=max(0, seq - 1), limit=1)
+    file = next((a for e in entries for a in e.attachments if e.seq == seq and a.digest == info["digest"]), None)
+    if file is None or file.state != "kept":
+        raise NotFound("file")
+    shown = file.type if file.type in SHOWN else "application/octet-stream"
+    return web.FileResponse(
+        visit.gateway.blobs.path(file.digest),
+        headers={
+            "Content-Type": shown,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(display_name(file.name), safe='')}",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    async for chunk in request.content.iter_any():
+        yield chunk
+
+
+def _tag(visit: Visit, id: str, file: Attachment) -> str:
+    return visit.gateway.keys.tag(_PURPOSE, _said(visit, id, file))
+
+
+def _said(visit: Visit, id: str, file: Attachment) -> str:
+    return msgspec.json.encode((visit.agent.id, id, file.digest, file.name, file.type, file.size)).decode()

@@ -1,0 +1,125 @@
+"""The page's live line: it says "look again", never what is there; and it carries typing hints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from gateway import wake
+from gateway.store.base import NotFound
+from gateway.web.desk import guard
+from gateway.web.desk.guard import Visit
+from gateway.web.problems import ProblemError
+
+#: Signals closer together than this (seconds) are one frame.
+CALM = 0.15
+#: How often (seconds) a quiet line asks whether its session still stands.
+RECHECK = 20.0
+#: WebSocket close code for "log in again" (4000-4999 are the application's own, RFC 6455 7.4.2).
+LOGGED_OUT = 4401
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """The one socket."""
+    return [web.get("/desk/socket", live)]
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """Open the line. Browsers send cookies with cross-site sockets too, so the Origin header is required."""
+    visit = await guard.visit_of(request)
+    if "Origin" not in request.headers:
+        raise ProblemError(403, "a socket needs its Origin", code="origin")
+    guard.check_origin(request)
+    socket = web.WebSocketResponse(heartbeat=25, max_msg_size=4096)
+    await socket.prepare(request)
+    line = _Line(visit, socket)
+    async with _beside(line.watch_queue()):
+        await line.read()
+    return socket
+
+
+class _Line:
+    """One open page."""
+
+    def __init__(self, visit: Visit, socket: web.WebSocketResponse) -> None:
+        self._visit, self._socket = visit, socket
+
+    async def read(self) -> None:
+        """Follow the page from conversation to conversation until it goes."""
+        watched: asyncio.Task[None] | None = None
+        try:
+            async for message in self._socket:
+                id = _opened(message.data) if message.type is WSMsgType.TEXT else None
+                if id is None:
+                    continue
+                await _stop(watched)
+                watched = asyncio.create_task(self.watch_conversation(id)) if id else None
+        finally:
+            await _stop(watched)
+
+    async def watch_queue(self) -> None:
+        """Tell the page when the lists have changed; end when the session has."""
+        with self._visit.gateway.wake.listen(wake.DESK) as signals:
+            while not self._socket.closed:
+                if not await self._is_logged_in():
+                    await self._socket.close(code=LOGGED_OUT)
+                    return
+                await self._tell({"look": "queue"})
+                await signals.next(RECHECK)
+                await asyncio.sleep(CALM)
+
+    async def watch_conversation(self, id: str) -> None:
+        """Tell the page when the open conversation has changed, and when its customer types."""
+        with self._visit.gateway.wake.listen(wake.conversation(id)) as signals:
+            while not self._socket.closed:
+                hints = await signals.next()
+                typing = [hint for hint in hints if hint.get("type") == "typing"]
+                for hint in typing:
+                    await self._tell({"typing": hint.get("who", ""), "name": hint.get("name", ""), "conversation": id})
+                if not hints or len(typing) < len(hints):
+                    await asyncio.sleep(CALM)
+                    await self._tell({"look": "conversation", "conversation": id})
+
+    async def _is_logged_in(self) -> bool:
+        gateway = self._visit.gateway
+        try:
+            await gateway.store.session(self._visit.session.token_hash, gateway.clock())
+        except NotFound:
+            return False
+        return True
+
+    async def _tell(self, frame: Mapping[str, Any]) -> None:
+        # A page that has gone is noticed by the reader; nothing is lost, frames say only "look again".
+        with contextlib.suppress(ConnectionError):
+            await self._socket.send_json(frame)
+
+
+def _opened(text: str) -> str | None:
+    """The conversation that the page has opened (empty: none), or None for a frame that we do not know."""
+    with contextlib.suppress(ValueError):
+        frame = json.loads(text)
+        if isinstance(frame, dict) and isinstance(frame.get("open"), str):
+            id: str = frame["open"]
+            return id[:200]
+    return None
+
+
+@asynccontextmanager
+async def _beside(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        await _stop(task)
+
+
+async def _stop(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
