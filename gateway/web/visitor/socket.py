@@ -47,7 +47,7 @@ class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):
     """The first frame."""
 
     token: Annotated[str, Meta(max_length=MAX_TOKEN)]
-    last_seq: Annotated[int, Meta(ge=0, lt=2**63)] | None = None
+    last_seq: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
 class Typing(msgspec.Struct, frozen=True, tag_field="type", tag="typing"):
