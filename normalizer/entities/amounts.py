@@ -1,0 +1,172 @@
+"""Amounts of money, in digits and Chinese numerals, with the currency as said or as meant in the country."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from normalizer.entities import numerals
+from normalizer.entities.entity import View
+from normalizer.lexicon import Hit
+from normalizer.record import Money
+
+_HAN = numerals.HAN_NUMBER
+_FIGURES = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
+_SCALE = (
+    r"(?:百万|千万|十万|万亿|千亿|百亿|十亿|[十百千万亿]|thousand|million|mil|billion|bn|trillion|[kwm](?![a-z0-9]))"
+)
+_AFTER = re.compile(rf" ?({_FIGURES})(?: ?({_SCALE}))?")
+_BEFORE = re.compile(rf"(?:(?<![\d.a-z\-])({_FIGURES})[ \-]?({_SCALE})?([{_HAN}]*)|([{_HAN}]+))(?:多|余|来)? ?$")
+_WORDS_BEFORE = re.compile(
+    r"(?:\b(?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+    r"|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|and)[ \-]){1,8}$"
+)
+_TAIL = re.compile(rf"([{_HAN}]|\d)(?:毛|角)?(?![{_HAN}\d天号日月年个次件人位分点小])")
+_JIAO = re.compile(rf"([{_HAN}]|\d)[毛角](?:([{_HAN}]|\d)分)?")
+_BARE = re.compile(rf"[^\d{_HAN}。，,.!?;\n]{{0,6}}?(?:({_FIGURES})\s?({_SCALE})?([{_HAN}]*)|([{_HAN}]{{2,}}))")
+_UNIT = re.compile(
+    r"[天次个年月日号岁人件台分秒周点度公斤米层楼遍条张份位倍%％折:/\-\d]|小时|hour|day|time|week|month|year|min|gb|mb|mile|people|item|st\b|nd\b|th\b"
+)
+_ENGLISH = {w: n for n, w in enumerate(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+)} | {w: 10 * n for n, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)} | {"a": 1, "an": 1}  # fmt: skip
+
+#: A number stands within this many characters before its currency.
+_REACH = 28
+
+
+def look(view: View) -> None:
+    """Take the amounts beside currency words, then the bare ones beside words of paying."""
+    for hit in view.hits.get("currencies", ()):
+        if view.free(hit.start, hit.end):
+            _beside(view, hit)
+    for hit in view.hits.get("context", ()):
+        if hit.label == "money":
+            _bare(view, hit)
+
+
+def _beside(view: View, hit: Hit) -> None:
+    if hit.label in ("yuan", "cent"):
+        _number_before(view, hit)
+    elif not _number_before(view, hit):
+        _number_after(view, hit)
+
+
+def _number_after(view: View, hit: Hit) -> None:
+    match = _AFTER.match(view.plain, hit.end)
+    if not match:
+        return
+    value = numerals.arabic(match.group(1))
+    if value is None:
+        return
+    value *= numerals.scale(match.group(2) or "")
+    end = match.end()
+    for following in view.hits.get("currencies", ()):
+        if 0 <= following.start - end <= 1 and (following.label == hit.label or following.label == "yuan"):
+            end = following.end
+    _keep(view, value, _code(view, hit), hit.start, end, "amount.currency", 0.96)
+
+
+def _number_before(view: View, hit: Hit) -> bool:
+    floor = max(0, hit.start - _REACH)
+    window = view.plain[floor : hit.start]
+    match = _BEFORE.search(window)
+    if match is None:
+        return _spelled(view, hit, floor, window)
+    value = _value(*match.groups())
+    if value is None or (hit.label == "yuan" and _names_a_thing(view.plain, hit, match.group(4))):
+        return False
+    end = hit.end
+    if hit.label == "yuan":
+        value, end = _with_tail(view.plain, value, end)
+    if hit.label == "cent":
+        value /= 100
+    start = floor + match.start()
+    before = view.plain[start - 1 : start]
+    if before and before in "¥$£€":
+        start -= 1
+    return _keep(view, value, _code(view, hit), start, end, "amount.currency", 0.96)
+
+
+def _names_a_thing(plain: str, hit: Hit, han: str | None) -> bool:
+    """一块牌匾 and 两块电池 count pieces, not money; 元 in 元旦 is a date."""
+    follows = plain[hit.end : hit.end + 1]
+    if (
+        plain[hit.start : hit.end] == "块"
+        and follows
+        and follows not in "钱，。,.！!？?、的 ;；)）的了吧就还多一二三四五六七八九也都呢啊\n"
+    ):
+        return han is not None or not follows.isascii()
+    return follows in ("旦", "宵", "件", "素", "月")
+
+
+def _with_tail(plain: str, value: Decimal, end: int) -> tuple[Decimal, int]:
+    """八十八块五 → 88.5, 三块五毛二分 stays with its jiao."""
+    match = _JIAO.match(plain, end) or _TAIL.match(plain, end)
+    if not match or plain[end - 1] not in "块元钱":
+        return value, end
+    digit = _one(match.group(1))
+    if digit is None:
+        return value, end
+    value += Decimal(digit) / 10
+    if match.re is _JIAO and match.group(2) and (cents := _one(match.group(2))) is not None:
+        value += Decimal(cents) / 100
+    return value, match.end()
+
+
+def _one(char: str) -> int | None:
+    return int(char) if char.isdigit() and char.isascii() else numerals.chinese(char)
+
+
+def _value(figures: str | None, scale: str | None, rest: str | None, han: str | None) -> Decimal | None:
+    if han is not None:
+        number = numerals.chinese(han)
+        return None if number is None else Decimal(number)
+    value = numerals.arabic(figures or "")
+    if value is None:
+        return None
+    value *= numerals.scale(scale or "")
+    if rest:
+        more = numerals.chinese(rest)
+        if more is None:
+            return None
+        value += more * (numerals.scale(scale or "") // 10 if len(rest) == 1 else 1)
+    return value
+
+
+def _spelled(view: View, hit: Hit, floor: int, window: str) -> bool:
+    match = _WORDS_BEFORE.search(window)
+    if not match:
+        return False
+    value = section = 0
+    for word in match.group().replace("-", " ").split():
+        if word in _ENGLISH:
+            section += _ENGLISH[word]
+        elif word != "and":
+            section = max(section, 1) * numerals.scale(word)
+            if section >= 1000:
+                value, section = value + section, 0
+    number = Decimal(value + section)
+    return bool(number) and _keep(view, number, _code(view, hit), floor + match.start(), hit.end, "amount.words", 0.9)
+
+
+def _bare(view: View, hit: Hit) -> None:
+    match = _BARE.match(view.plain, hit.end)
+    if not match or _UNIT.match(view.plain, match.end()) or (view.plain[match.end() - 1] in "零百" and match.group(4)):
+        return
+    figures, scale, rest, han = match.groups()
+    if figures and not scale and len(figures.split(".")[0]) > 7:
+        return
+    value = _value(figures, scale, rest, han)
+    start = match.start(1) if figures else match.start(4)
+    if value is not None and value >= 10:
+        _keep(view, value, "", start, match.end(), "amount.bare", 0.7)
+
+
+def _keep(view: View, value: Decimal, code: str, start: int, end: int, rule: str, confidence: float) -> bool:
+    amount = Money(amount=numerals.plain(value), currency=code)
+    return view.take("amount", amount, start, end, rule, confidence)
+
+
+def _code(view: View, hit: Hit) -> str:
+    return view.rules.currencies[hit.label].resolve(view.country)

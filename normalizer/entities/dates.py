@@ -1,0 +1,317 @@
+"""Days and times that were said, resolved against the message's own time in the customer's zone.
+
+A complaint tells of the past: a day that could be in two years or weeks is the last one that has been.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from normalizer.entities import numerals
+from normalizer.entities.entity import View
+from normalizer.lexicon import Hit
+from normalizer.record import Moment
+
+_N = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
+_YEAR_WORD = {"去年": -1, "今年": 0, "本年": 0, "前年": -2, "明年": 1, "": 0}
+_ISO = re.compile(r"(?<![\d.\-/a-z])((?:19|20)\d\d)[\-/.](\d{1,2})(?:[\-/.](\d{1,2}))?(?![\d\-/]|\.\d)")
+_ZH_YEAR = re.compile(
+    rf"(?<!\d)((?:19|20)\d\d|[零〇一二三四五六七八九]{{4}}|\d\d)年(?:({_N})月(?:份)?(?:({_N})[日号]?(?![\d日号年元块]))?)?"
+)
+_ZH_MONTH = re.compile(
+    rf"(?<![\d一二三四五六七八九十个几两年])(?:(去年|今年|前年|明年|本年))?的?({_N})月(?:({_N})[日号]|份|底|初|中旬|上旬|下旬)"
+)
+_ZH_MONTH_BARE = re.compile(rf"(?<![\d一二三四五六七八九十个几两年第])({_N})月({_N})(?![\d日号年元块个次])")
+_ZH_DAY = re.compile(
+    rf"(?<![\d一二三四五六七八九十a-z\-第./月周个])({_N})[日号](?![线楼院店码栋文院机门馆厅柜桌幢室公])"
+)
+_SLASH = re.compile(r"(?<![\d./\-a-z])(\d{1,2})([/.\-])(\d{1,2})(?:\2((?:19|20)?\d\d))?(?![\d/]|[.\-]\d|[%元块])")
+_WEEKDAY_ZH = re.compile(r"(上上|上个?|这个?|本|下个?|)(?:周|星期|礼拜)([一二三四五六日天])(?!天)")
+_AGO_ZH = re.compile(r"(\d{1,3}|[一二两三四五六七八九十]{1,3})个?(天|日|周|星期|礼拜|月|年)(?:之|以)?前")
+_AGO_EN = re.compile(
+    r"(?:about |around )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|a couple of)\s(day|week|month|year)s?\sago"
+)
+_TIME_ZH = re.compile(
+    rf"[的]?\s?(?:(凌晨|半夜|早上|早晨|上午|清晨|中午|下午|午后|傍晚|晚上|夜里|晚间|晚)\s?)?(?:({_N})(?:点|时)(?:(半|一刻|三刻)|({_N})分?)?(?:钟|左右|多)?|(\d{{1,2}})[:](\d\d)(?:[:]\d\d)?)"
+)
+_TIME_EN = re.compile(
+    r",?\s?(?:at|around|about|@)?\s?(\d{1,2})(?:[:.](\d\d))?(?:[:]\d\d)?\s?(am|pm|a\.m\.?|p\.m\.?|o'clock)|(?:,?\s(?:at|around|about)|t|,?)\s?(\d{1,2}):(\d\d)(?!\d)"
+)
+_AROUND_MONTH_BEFORE = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-]$")
+_AROUND_MONTH_AFTER = re.compile(r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:,?\s((?:19|20)\d\d))?(?!\d)")
+_YEAR_AFTER = re.compile(r"\.?,?[\s\-]((?:19|20)\d\d)(?!\d)")
+_MONTH_YEAR = re.compile(r"\.?,?\s((?:19|20)\d\d)(?!\d)")
+_DAY_OF_MONTH = re.compile(rf"的?({_N})[日号]")
+_PART = {"凌晨": 0, "半夜": 0, "早上": 6, "早晨": 6, "上午": 6, "清晨": 6, "中午": 11, "下午": 12, "午后": 12, "傍晚": 12,
+         "晚上": 18, "夜里": 18, "晚间": 18, "晚": 18}  # fmt: skip
+_WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+          "nine": 9, "ten": 10, "a couple of": 2}  # fmt: skip
+_SPAN_DAYS = {"天": 1, "日": 1, "周": 7, "星期": 7, "礼拜": 7, "day": 1, "week": 7}
+_HAN_WEEKDAY = {c: i for i, c in enumerate("一二三四五六日", 1)} | {"天": 7}
+
+
+def look(view: View) -> None:
+    """Take the days that were said, the surest forms first."""
+    plain = view.plain
+    if view.has_digit:
+        _look_digits(view)
+    if "年" in plain or "月" in plain:
+        _look_calendar(view)
+    if "前" in plain:
+        for match in _AGO_ZH.finditer(plain):
+            _ago(view, match, match.group(2))
+    if " ago" in plain:
+        for match in _AGO_EN.finditer(plain):
+            _ago(view, match, match.group(2))
+    if "周" in plain or "星期" in plain or "礼拜" in plain:
+        _look_weekdays(view)
+    for hit in view.hits.get("moments", ()):
+        _by_word(view, hit)
+    if "号" in plain or "日" in plain:
+        for match in _ZH_DAY.finditer(plain):
+            if (day := _number(match.group(1))) and (found := _last_day(view.at.date(), day)):
+                _keep(view, found, *match.span(), "date.day", 0.75)
+
+
+def _look_digits(view: View) -> None:
+    plain = view.plain
+    if "20" in plain or "19" in plain:
+        for match in _ISO.finditer(plain):
+            year, month, day = match.groups()
+            if day:
+                _keep(view, _day(int(year), int(month), int(day)), *match.span(), "date.iso", 0.97)
+            elif "." not in match.group() and 1 <= int(month) <= 12 and len(month) == 2:
+                _keep_month(view, int(year), int(month), *match.span(), "date.iso")
+    if "/" in plain or "." in plain or "-" in plain:
+        for match in _SLASH.finditer(plain):
+            _slashed(view, match)
+
+
+def _slashed(view: View, match: re.Match[str]) -> None:
+    first, mark, second, year = match.groups()
+    if not year and (mark != "/" or view.text.plain[match.start() - 1 : match.start()] == "$"):
+        return
+    a, b = int(first), int(second)
+    day_first = a > 12 or (view.country in ("GB", "FR", "DE", "ES", "IT", "AU", "NZ", "IE", "IN") and b <= 12)
+    day, month = (a, b) if day_first else (b, a)
+    if year:
+        full = int(year) if len(year) == 4 else 2000 + int(year)
+        _keep(view, _day(full, month, day), *match.span(), "date.slashes", 0.9)
+    else:
+        _keep(view, _last(view.at.date(), month, day), *match.span(), "date.slashes", 0.6)
+
+
+def _look_calendar(view: View) -> None:
+    plain, today = view.plain, view.at.date()
+    if "年" in plain:
+        for match in _ZH_YEAR.finditer(plain):
+            year = _year(match.group(1))
+            month, day = _number(match.group(2)), _number(match.group(3))
+            if year and month and day:
+                _keep(view, _day(year, month, day), *match.span(), "date.calendar", 0.97)
+            elif year and month and 1 <= month <= 12:
+                _keep_month(view, year, month, *match.span(), "date.calendar")
+            elif year and len(match.group(1)) == 4 and match.end() == match.end(1) + 1 and 1900 < year < 2100:
+                _keep_text(view, f"{year:04d}", *match.span(), "date.year", 0.8)
+    for match in (*_ZH_MONTH.finditer(plain), *_ZH_MONTH_BARE.finditer(plain)):
+        groups = match.groups()
+        word, month_text, day_text = groups if len(groups) == 3 else (None, *groups)
+        month, day = _number(month_text), _number(day_text)
+        if not month or not 1 <= month <= 12:
+            continue
+        year = today.year + _YEAR_WORD[word] if word else 0
+        if day:
+            found = _day(year, month, day) if year else _last(today, month, day)
+            _keep(view, found, *match.span(), "date.calendar", 0.95)
+        elif not day_text:
+            _keep_month(view, year or _year_of(today, month), month, *match.span(), "date.calendar")
+
+
+def _ago(view: View, match: re.Match[str], unit: str) -> None:
+    count = _WORDS.get(match.group(1)) or _number(match.group(1))
+    if not count:
+        return
+    if unit in _SPAN_DAYS:
+        _keep(view, view.at.date() - timedelta(days=count * _SPAN_DAYS[unit]), *match.span(), "date.ago", 0.85)
+        return
+    months = view.at.year * 12 + view.at.month - 1 - count * (12 if unit in ("年", "year") else 1)
+    if months >= 12:
+        _keep_month(view, months // 12, months % 12 + 1, *match.span(), "date.ago")
+
+
+def _look_weekdays(view: View) -> None:
+    for match in _WEEKDAY_ZH.finditer(view.plain):
+        weeks = {"上上": -2, "上": -1, "上个": -1, "下": 1, "下个": 1}.get(match.group(1), 0)
+        today = view.at.date()
+        found = today + timedelta(days=_HAN_WEEKDAY[match.group(2)] - today.isoweekday() + 7 * weeks)
+        if not match.group(1) and found > today:
+            found -= timedelta(days=7)
+        _keep(view, found, *match.span(), "date.weekday", 0.9 if match.group(1) else 0.7)
+
+
+def _by_word(view: View, hit: Hit) -> None:
+    unit, _, value = hit.label.partition(":")
+    if not view.free(hit.start, hit.end):
+        return
+    today, offset = view.at.date(), int(value)
+    if unit == "day":
+        _keep(view, today + timedelta(days=offset), hit.start, hit.end, "date.word", 0.9)
+    elif unit == "month_name":
+        _english_month(view, hit, offset)
+    elif unit == "weekday":
+        _english_weekday(view, hit, offset)
+    elif unit == "month":
+        _relative_month(view, hit, offset)
+    elif unit == "week":
+        monday = today - timedelta(days=today.isoweekday() - 1) + timedelta(days=7 * offset)
+        year, week, _ = monday.isocalendar()
+        _keep_text(view, f"{year:04d}-W{week:02d}", hit.start, hit.end, "date.week", 0.8)
+    elif unit == "year":
+        _keep_text(view, f"{today.year + offset:04d}", hit.start, hit.end, "date.year", 0.8)
+
+
+def _relative_month(view: View, hit: Hit, offset: int) -> None:
+    months = view.at.year * 12 + view.at.month - 1 + offset
+    year, month = months // 12, months % 12 + 1
+    match = _DAY_OF_MONTH.match(view.plain, hit.end)
+    if match and (day := _number(match.group(1))):
+        _keep(view, _day(year, month, day), hit.start, match.end(), "date.month", 0.9)
+    else:
+        _keep_month(view, year, month, hit.start, hit.end, "date.month")
+
+
+def _english_month(view: View, hit: Hit, month: int) -> None:
+    start, end, day, year = hit.start, hit.end, 0, 0
+    if before := _AROUND_MONTH_BEFORE.search(view.plain[max(0, start - 9) : start]):
+        day, start = int(before.group(1)), start - len(before.group())
+        if after := _YEAR_AFTER.match(view.plain, end):
+            year, end = int(after.group(1)), after.end()
+    elif after := _AROUND_MONTH_AFTER.match(view.plain, end):
+        day, year, end = int(after.group(1)), int(after.group(2) or 0), after.end()
+    elif after := _MONTH_YEAR.match(view.plain, end):
+        _keep_month(view, int(after.group(1)), month, start, after.end(), "date.month_name")
+        return
+    if not day:
+        if view.plain[start:end] not in ("may", "mar", "march", "dec", "sep", "jan"):
+            _keep_month(view, _year_of(view.at.date(), month), month, start, end, "date.month_name")
+        return
+    found = _day(year, month, day) if year else _last(view.at.date(), month, day)
+    _keep(view, found, start, end, "date.month_name", 0.95)
+
+
+def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
+    word = view.plain[hit.start : hit.end]
+    before = view.plain[max(0, hit.start - 5) : hit.start]
+    start = hit.start
+    today = view.at.date()
+    found = today + timedelta(days=weekday - today.isoweekday())
+    sure = 0.75
+    if before.endswith("last "):
+        start, sure = start - 5, 0.9
+        found = found if found < today else found - timedelta(days=7)
+    elif before.endswith("next "):
+        start, sure = start - 5, 0.9
+        found += timedelta(days=7)
+    elif before.endswith("this "):
+        start, sure = start - 5, 0.9
+    elif word in ("sun", "sat", "mon", "wed", "fri"):
+        return
+    elif found > today:
+        found -= timedelta(days=7)
+    _keep(view, found, start, hit.end, "date.weekday", sure)
+
+
+def _number(written: str | None) -> int:
+    if not written:
+        return 0
+    return int(written) if written.isdigit() else numerals.chinese(written) or 0
+
+
+def _year(written: str) -> int:
+    year = int(written) if written.isdigit() else numerals.chinese(written) or 0
+    return year + 2000 if 0 < year < 50 else year
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _last(today: date, month: int, day: int) -> date | None:
+    """The last time this day was; a few days ahead still counts as this year (a delivery date)."""
+    this_year = _day(today.year, month, day)
+    if this_year and this_year > today + timedelta(days=45):
+        return _day(today.year - 1, month, day)
+    return this_year or _day(today.year - 1, month, day)
+
+
+def _last_day(today: date, day: int) -> date | None:
+    this_month = _day(today.year, today.month, day)
+    if this_month and this_month <= today + timedelta(days=7):
+        return this_month
+    before = today.replace(day=1) - timedelta(days=1)
+    return _day(before.year, before.month, day)
+
+
+def _year_of(today: date, month: int) -> int:
+    return today.year if month <= today.month + 1 else today.year - 1
+
+
+def _keep(view: View, found: date | None, start: int, end: int, rule: str, confidence: float) -> None:
+    if found is None:
+        return
+    clock, end = _clock(view, start, end)
+    _keep_text(view, f"{found.isoformat()}{clock}", start, end, rule, confidence)
+
+
+def _keep_month(view: View, year: int, month: int, start: int, end: int, rule: str) -> None:
+    _keep_text(view, f"{year:04d}-{month:02d}", start, end, rule, 0.85)
+
+
+def _keep_text(view: View, iso: str, start: int, end: int, rule: str, confidence: float) -> None:
+    view.take("date", Moment(iso=iso), start, end, rule, confidence)
+
+
+def _clock(view: View, start: int, end: int) -> tuple[str, int]:
+    """The time of day that follows a day: ``T15:00`` and where it ends, or nothing."""
+    if match := _TIME_ZH.match(view.plain, end):
+        part, hour_text, quarter, minute_text, digital_hour, digital_minute = match.groups()
+        hour = _number(hour_text) if hour_text else int(digital_hour)
+        minute = (
+            {"半": 30, "一刻": 15, "三刻": 45}.get(quarter or "") or _number(minute_text) or int(digital_minute or 0)
+        )
+        part_start = _PART.get(part or "", _part_inside(view.plain[start:end]))
+        if part_start >= 11 and hour < 12 and not (part_start == 11 and hour >= 11):
+            hour += 12
+        return _clock_text(hour, minute, match.end(), end)
+    if (match := _TIME_EN.match(view.plain, end)) and (match.group(3) or match.group(5)):
+        hour, minute = int(match.group(1) or match.group(4)), int(match.group(2) or match.group(5) or 0)
+        half = (match.group(3) or "")[:1]
+        if half == "p" and hour < 12:
+            hour += 12
+        elif half == "a" and hour == 12:
+            hour = 0
+        return _clock_text(hour, minute, match.end(), end)
+    return "", end
+
+
+def _part_inside(day_words: str) -> int:
+    if "晚" in day_words or "夜" in day_words or day_words in ("tonight", "last night"):
+        return 18
+    return 0
+
+
+def _clock_text(hour: int, minute: int, end: int, before: int) -> tuple[str, int]:
+    return (f"T{hour:02d}:{minute:02d}", end) if hour < 24 and minute < 60 else ("", before)
+
+
+def local_time(at: datetime, zone: str) -> datetime:
+    """A UTC time in a zone; an unknown zone is UTC."""
+    try:
+        return at.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return at

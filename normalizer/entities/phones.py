@@ -1,0 +1,68 @@
+"""Telephone numbers, checked against the numbering plans of the world (phonenumbers)."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+
+from normalizer.entities.entity import View
+
+_CANDIDATE = re.compile(r"(?<![a-z0-9_+#])(?<!\d[.\-])(?:\+|00)?\(?\d(?:[ \-.()/]{0,2}\d){6,14}(?![0-9a-z])(?!-\d)")
+_CN_MOBILE = re.compile(r"(?:\+?86)?(1[3-9]\d{9})")
+_CN_HOTLINE = re.compile(r"(?:400|800)\d{7}")
+_NOT_DIGIT = re.compile(r"[^\d+]")
+
+#: Regions whose plans are tried after the deployment's own, by what the script of the text suggests.
+_REGIONS = {"CN": ("CN",), "TW": ("TW",), "HK": ("HK",)}
+
+
+def look(view: View) -> None:
+    """Take telephone numbers as E.164; a company's hotline is no contact of the customer."""
+    if not view.has_digit:
+        return
+    for match in _CANDIDATE.finditer(view.plain):
+        start, end = match.span()
+        if view.free(start, end):
+            _judge(view, match.group(), start, end)
+
+
+def _judge(view: View, written: str, start: int, end: int) -> None:
+    named = view.context(start, "phone", "own", "theirs")
+    figures = _NOT_DIGIT.sub("", written)
+    if _CN_HOTLINE.fullmatch(figures):
+        view.take("hotline", figures, start, end, "phone.hotline", 0.95)
+        return
+    number = _valid(figures, written, view.country, named=named is not None)
+    if not number:
+        return
+    theirs = named is not None and named.label == "theirs"
+    sure = 0.97 if named else 0.85
+    view.take("their_phone" if theirs else "phone", number, start, end, "phone.plan", sure)
+
+
+def _valid(figures: str, written: str, country: str, *, named: bool) -> str:
+    """The number as E.164, or nothing. Without a telling word or a plus sign a bare run of digits must be a mobile."""
+    if mobile := _CN_MOBILE.fullmatch(figures):
+        return "+86" + mobile.group(1)
+    if figures.startswith("00"):
+        figures = "+" + figures[2:]
+    bare = written.isdigit()
+    if not bare or named:
+        for region in dict.fromkeys((country, "CN", "US", "TW", "HK", "GB", "JP", "KR")):
+            if number := _in_plan(figures, region):
+                return number
+            if figures.startswith("+"):
+                break
+        return ""
+    return _in_plan(figures, country) if len(figures) >= 10 else ""
+
+
+def _in_plan(figures: str, region: str) -> str:
+    try:
+        number = phonenumbers.parse(figures, region)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_valid_number(number):
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,0 +1,28 @@
+"""E-mail addresses and links."""
+
+from __future__ import annotations
+
+import re
+
+from normalizer.entities.entity import View
+
+_EMAIL = re.compile(
+    r"(?<![a-z0-9._%+\-])[a-z0-9][a-z0-9._%+\-]{0,63}@[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){0,4}\.[a-z]{2,18}(?![a-z0-9])"
+)
+_URL = re.compile(r"(?:https?://|www\.)[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{3,1000}")
+_TRAILING = ".,;:!?'"
+
+
+def look(view: View) -> None:
+    """Take addresses and links; the cheap tests spare most messages the search."""
+    raw_case = view.text.quote
+    if "@" in view.plain:
+        for match in _EMAIL.finditer(view.plain):
+            view.take("email", match.group(), *match.span(), "email.form", 0.97)
+    if "://" in view.plain or "www." in view.plain:
+        for match in _URL.finditer(view.plain):
+            start, end = match.span()
+            end = start + len(match.group().rstrip(_TRAILING))
+            if view.plain[end - 1] == ")" and "(" not in view.plain[start:end]:
+                end -= 1
+            view.take("url", raw_case(start, end), start, end, "url.form", 0.97)

@@ -1,0 +1,102 @@
+"""What it is about and what is wanted: category, demands, risks, urgency, difficulty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from normalizer.lexicon import Hit, Hits
+from normalizer.tone import Around, Tone
+from normalizer.verdict import Verdict
+
+#: A condition for `unless` words: as near as this, in characters.
+NEAR = 24
+
+#: A message from this length on is long: several matters, or a story.
+LONG = 500
+
+_GRAVE = frozenset({"injury", "fire", "self_harm", "violence"})
+_HARD = frozenset({"legal", "regulator", "media", "injury", "self_harm", "violence", "fraud"})
+
+
+def category(hits: Hits) -> Verdict | None:
+    """The category with the most weight; a sub-category's words count for its parent, and more."""
+    scores: dict[str, float] = {}
+    found: dict[str, list[Hit]] = {}
+    for hit in hits.get("categories", ()):
+        parent = hit.label.partition("/")[0]
+        weight = hit.weight if parent == hit.label else hit.weight * 1.5
+        scores[parent] = scores.get(parent, 0.0) + weight
+        found.setdefault(hit.label, []).append(hit)
+    if not scores:
+        return None
+    order = list(scores)
+    parent = max(order, key=lambda name: (scores[name], -order.index(name)))
+    subs = {label: sum(h.weight for h in hs) for label, hs in found.items() if label.startswith(parent + "/")}
+    label = max(subs, key=subs.__getitem__) if subs else parent
+    share = scores[parent] / sum(scores.values())
+    confidence = round(min(0.95, 0.3 + 0.35 * share + 0.1 * min(3.0, scores[parent])), 2)
+    reasons = found.get(label, []) + [h for h in found.get(parent, []) if label != parent]
+    return Verdict(label, confidence, tuple(reasons), "category.words")
+
+
+def demands(hits: Hits, around: Around) -> list[Verdict]:
+    """Everything the person wants done."""
+    votes: dict[str, list[Hit]] = {}
+    for hit in hits.get("demands", ()):
+        if not around.negated(hit) or hit.label in ("refund", "repair", "delivery"):
+            votes.setdefault(hit.label, []).append(hit)
+    return [
+        Verdict(label, round(min(0.95, 0.6 + 0.15 * sum(h.weight for h in found)), 2), tuple(found), "demand.words")
+        for label, found in votes.items()
+    ]
+
+
+def risks(hits: Hits, around: Around) -> list[Verdict]:
+    """Risks in context: not where the word is denied or another sense stands beside it."""
+    unless = hits.get("risks.unless", ())
+    votes: dict[str, list[Hit]] = {}
+    for hit in hits.get("risks", ()):
+        if not around.negated(hit) and not _spared(hit, unless):
+            votes.setdefault(hit.label, []).append(hit)
+    verdicts = []
+    for label, found in votes.items():
+        weight = sum(hit.weight for hit in found)
+        supposed = all(around.supposed(hit) for hit in found)
+        if weight < 1 and label not in ("legal", "vulnerable"):
+            continue
+        confidence = round(min(0.95, 0.5 + 0.25 * min(weight, 1.6)) * (0.75 if supposed else 1.0), 2)
+        verdicts.append(Verdict(label, confidence, tuple(found), "risk.words"))
+    return verdicts
+
+
+def _spared(hit: Hit, unless: Sequence[Hit]) -> bool:
+    return any(
+        other.label == hit.label and other.start - hit.end <= NEAR and hit.start - other.end <= NEAR for other in unless
+    )
+
+
+def urgency(hits: Hits, around: Around, dangers: Sequence[Verdict]) -> Verdict:
+    """Urgent, normal or low, as the trade does it: danger to people first, then what is said."""
+    for danger in dangers:
+        if danger.value in _GRAVE and danger.confidence >= 0.6:
+            return Verdict("urgent", 0.9, danger.hits, f"urgency.{danger.value}")
+    urgent = [h for h in hits.get("urgency", ()) if h.label == "urgent" and not around.negated(h)]
+    low = [h for h in hits.get("urgency", ()) if h.label == "low"]
+    weight = sum(h.weight for h in urgent)
+    if low and sum(h.weight for h in low) >= weight:
+        return Verdict("low", 0.8, tuple(low), "urgency.words")
+    if weight >= 1:
+        return Verdict("urgent", round(min(0.9, 0.5 + 0.15 * weight), 2), tuple(urgent), "urgency.words")
+    return Verdict("normal", 0.3, (), "urgency.default")
+
+
+def difficulty(length: int, wanted: int, categories: int, dangers: Sequence[Verdict], tone: Tone) -> Verdict:
+    """How hard it will be: by the risks, the number of wishes and matters, the length and the mood."""
+    hard = [d for d in dangers if d.value in _HARD and d.confidence >= 0.6]
+    points = 2 * len(hard) + max(0, wanted - 1) + max(0, categories - 2) + (length > LONG) + (tone.score < -5)
+    reasons = tuple(hit for danger in hard for hit in danger.hits[:1])
+    if points >= 3:
+        return Verdict("complex", 0.7, reasons, "difficulty.points")
+    if points >= 1:
+        return Verdict("medium", 0.6, reasons, "difficulty.points")
+    return Verdict("simple", 0.6, (), "difficulty.points")

@@ -1,0 +1,137 @@
+"""Sentiment and emotion: words with weight, turned by negation, strengthened by degree, weighed after a "but"."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import NamedTuple
+
+from normalizer.lexicon import Hit, Hits
+from normalizer.verdict import Verdict
+
+#: How far before a word a negation or degree word may end, in characters.
+HAN_REACH = 3
+LATIN_REACH = 20
+
+_STOPS = frozenset("。！？!?；;\n，,、.:：")
+_NEGATED_GOOD = -0.9
+_NEGATED_BAD = -0.4
+_AFTER_BUT = 1.4
+_BEFORE_BUT = 0.8
+
+
+class Tone(NamedTuple):
+    """The balance of a text: below zero is bad. ``good`` and ``bad`` are the hits that made it."""
+
+    score: float
+    good: tuple[Hit, ...]
+    bad: tuple[Hit, ...]
+    ironic: bool
+
+
+class Around:
+    """The modifiers of a text, to ask what stands before a word."""
+
+    __slots__ = ("_at", "_mods", "_plain")
+
+    def __init__(self, plain: str, hits: Hits) -> None:
+        self._plain = plain
+        self._mods = hits.get("modifiers", [])
+        self._at = [hit.start for hit in self._mods]
+
+    def before(self, hit: Hit) -> tuple[int, float]:
+        """How many negations turn a word, and the factor of the degree words before it."""
+        negations, factor = 0, 1.0
+        reach = HAN_REACH if self._plain[hit.start] > "\u2e80" else LATIN_REACH
+        index = bisect_left(self._at, hit.start) - 1
+        edge = hit.start
+        while index >= 0:
+            mod = self._mods[index]
+            if mod.end > hit.start:
+                index -= 1
+                continue
+            if edge - mod.end > reach or self._stopped(mod.end, edge):
+                break
+            if mod.label == "negation":
+                negations += 1
+            elif mod.label == "stronger":
+                factor = min(2.0, factor * 1.4)
+            elif mod.label == "weaker":
+                factor *= 0.7
+            elif mod.label == "contrast":
+                break
+            edge = mod.start
+            index -= 1
+        return negations, factor
+
+    def negated(self, hit: Hit) -> bool:
+        """Whether a word is said not to be so."""
+        return self.before(hit)[0] % 2 == 1
+
+    def supposed(self, hit: Hit) -> bool:
+        """Whether a word stands under an "if" in its clause."""
+        for mod in self._mods:
+            if mod.label == "condition" and 0 <= hit.start - mod.end <= 12 and not self._stopped(mod.end, hit.start):
+                return True
+        return False
+
+    def _stopped(self, start: int, end: int) -> bool:
+        return any(char in _STOPS for char in self._plain[start:end])
+
+
+def weigh(hits: Hits, around: Around) -> Tone:
+    """The tone of a text from its sentiment words."""
+    modifiers = hits.get("modifiers", ())
+    buts = [hit.start for hit in modifiers if hit.label == "contrast"]
+    irony = [hit for hit in modifiers if hit.label == "irony"]
+    good: list[Hit] = []
+    bad: list[Hit] = []
+    score = 0.0
+    last_but = buts[-1] if buts else -1
+    for hit in hits.get("sentiment", ()):
+        negations, factor = around.before(hit)
+        value = hit.weight * factor * (1.0 if hit.label == "positive" else -1.0)
+        if negations % 2:
+            value *= _NEGATED_GOOD if value > 0 else _NEGATED_BAD
+        if buts:
+            value *= _AFTER_BUT if hit.start > last_but else _BEFORE_BUT
+        if irony and value > 0:
+            value = 0.0
+        score += value
+        if hit.weight >= 1:
+            (good if value > 0 else bad).append(hit)
+    score -= len(irony)
+    return Tone(score, tuple(good), tuple(bad + irony), bool(irony))
+
+
+def sentiment(tone: Tone, plain: str) -> Verdict:
+    """The tone as one of the record's four values."""
+    score = tone.score - 0.3 * min(3, plain.count("!") + plain.count("！")) * (tone.score < 0)
+    confidence = round(min(0.95, 0.45 + abs(score) / (abs(score) + 3.0) * 0.55), 2)
+    grave = sum(hit.weight >= 2 for hit in tone.bad)
+    if score <= -1.0 and (grave >= 2 or score <= -6) and score <= -4:
+        return Verdict("very_negative", confidence, _gravest(tone.bad), "sentiment.balance")
+    if score <= -0.8:
+        return Verdict("negative", confidence, _gravest(tone.bad), "sentiment.balance")
+    if score >= 0.8:
+        return Verdict("positive", confidence, _gravest(tone.good), "sentiment.balance")
+    return Verdict("neutral", 0.4, (), "sentiment.balance")
+
+
+def _gravest(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    return tuple(sorted(hits, key=lambda hit: -hit.weight)[:4])
+
+
+def emotion(hits: Hits, around: Around, tone: Tone) -> Verdict | None:
+    """The strongest emotion that is named, none when the words leave it open."""
+    votes: dict[str, list[Hit]] = {}
+    for hit in hits.get("emotions", ()):
+        if not (around.negated(hit) and hit.label != "joy") and not (hit.label == "joy" and tone.score < 0):
+            votes.setdefault(hit.label, []).append(hit)
+    if not votes:
+        return None
+    weights = {label: sum(hit.weight for hit in found) for label, found in votes.items()}
+    best = max(weights, key=lambda label: (weights[label], label == "anger"))
+    if weights[best] < 1:
+        return None
+    confidence = round(min(0.95, 0.55 + 0.12 * weights[best]), 2)
+    return Verdict(best, confidence, tuple(votes[best]), "emotion.words")
