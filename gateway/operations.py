@@ -11,6 +11,7 @@ import msgspec
 from channels.base import BadPayload, ChannelError, PushChannel, Request
 from gateway import bundle, wake
 from gateway.context import Gateway
+from gateway.desk import accounts
 from gateway.store import journal
 from gateway.store.base import NotFound, Page, Quarantined, SendState
 from gateway.web.doors import QUARANTINED, receive
@@ -277,6 +278,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "audit-journals": audit_journals,
     "export": export,
     "erase": erase,
+    "agents-list": accounts.listing,
+    "agents-add": accounts.add,
+    "agents-passwd": accounts.passwd,
+    "agents-link": accounts.link,
+    "agents-disable": accounts.disable,
+    "agents-enable": accounts.enable,
 }
 assert set(STUCK) <= set(get_args(SendState))
 
@@ -294,3 +301,5 @@ async def perform(gateway: Gateway, name: str, params: Params) -> Rows:
         return await operation(gateway, params)
     except NotFound as err:
         raise OperationError(f"not found: {err}") from err
+    except accounts.AccountError as err:
+        raise OperationError(str(err)) from err

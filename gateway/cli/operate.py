@@ -152,7 +152,7 @@ def _rows(args: argparse.Namespace, operation: str) -> Rows:
     params = {name: getattr(args, name) for name in args.params}
     if "ids" in params:
         params["ids"] = _expand(params["ids"])
-    return asyncio.run(_perform(config.load(args.config), operation, params))
+    return asyncio.run(perform_anywhere(config.load(args.config), operation, params))
 
 
 def _expand(ids: list[str]) -> list[int]:
@@ -167,7 +167,8 @@ def _expand(ids: list[str]) -> list[int]:
     return numbers
 
 
-async def _perform(loaded: Loaded, operation: str, params: Params) -> Rows:
+async def perform_anywhere(loaded: Loaded, operation: str, params: Params) -> Rows:
+    """Run an operation on the store, or in the server that holds it. Raises :class:`OperationError`."""
     gateway = assemble(loaded)
     try:
         await gateway.store.open()

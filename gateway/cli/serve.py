@@ -11,9 +11,8 @@ from typing import Any
 from gateway import config
 from gateway.cli import options
 from gateway.context import Gateway
-from gateway.desk.people import ensure_admin
+from gateway.desk.people import ensure_admin, new_login_link
 from gateway.serve import serve
-from gateway.web.desk.login import new_login_link
 
 
 def add(subparsers: Any) -> None:
