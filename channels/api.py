@@ -48,6 +48,8 @@ from channels.base import (
 
 Scope = Literal["messages:write", "messages:read", "records:read"]
 
+#: The door for tokens.
+MESSAGES = "/v1/messages"
 #: Longest Idempotency-Key, in characters.
 MAX_KEY = 200
 
@@ -160,10 +162,11 @@ class Api:
     settings: ClassVar[type[msgspec.Struct]] = ApiSettings
     limits: ClassVar[Limits] = Limits(text=100_000, buttons=20, body=25 * 1024 * 1024)
     exempt: ClassVar[Mapping[Promise, str]] = {
+        "no_echo": "what we say goes to reply_url or is read by GET; no protocol brings it back to us",
         "handshake": "the protocol is our own and has no set-up request: a token or a secret in the settings is enough",
     }
     idempotent: ClassVar[bool] = True
-    routes: ClassVar[tuple[Route, ...]] = (Route(path="/v1/messages"), Route())
+    routes: ClassVar[tuple[Route, ...]] = (Route(path=MESSAGES), Route())
 
     def __init__(self, account: str, settings: ApiSettings) -> None:
         self.account = account
@@ -210,7 +213,7 @@ class Api:
             Invalid: the holder of a token sent something wrong.
             BadPayload: nothing in a webhook could be read.
         """
-        if "webhook-signature" in request.headers:
+        if not _with_token(request):
             return self._webhook(request)
         token = self.token(request.headers)
         if token is None:
@@ -222,13 +225,13 @@ class Api:
 
     def idempotency(self, request: Request) -> tuple[str, str] | None:
         """The Idempotency-Key and the fingerprint of the body (draft-ietf-httpapi-idempotency-key-header)."""
-        key = "" if "webhook-signature" in request.headers else _key(request)
+        key = _key(request) if _with_token(request) else ""
         return (key, messages.fingerprint(messages.decode(request.body))) if key else None
 
     def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:
         told = [_told(one) for one in accepted]
         status = 200 if all(one.duplicate for one in accepted) else 202
-        body: Any = {"messages": told} if "webhook-signature" in request.headers else told[0]
+        body: Any = told[0] if _with_token(request) else {"messages": told}
         return Answer(status=status, headers={"content-type": "application/json"}, body=msgspec.json.encode(body))
 
     def _inbound(self, wire: NewMessage, request: Request, *, named: str, origin: str, raw: bytes = b"") -> Inbound:
@@ -300,6 +303,11 @@ class Api:
         except ChannelError as err:
             return (Finding(what="reply_url", ok=False, detail=f"cannot be reached: {err}"),)
         return (_verdict(answer.status),)
+
+
+def _with_token(request: Request) -> bool:
+    """Each door has its own key: a token opens this one, a signature the other."""
+    return urlsplit(request.url).path.endswith(MESSAGES)
 
 
 def _key(request: Request) -> str:

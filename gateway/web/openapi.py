@@ -18,7 +18,7 @@ from aiohttp import web
 from channels.api import ReplyEvent
 from gateway.web import api_page
 from gateway.web.api_types import Problem
-from gateway.web.operation import BYTES, Operation
+from gateway.web.operation import BYTES, TEXT, Operation
 from gateway.web.rest import OPERATIONS
 from normalizer import record
 from normalizer.record import SCHEMA_VERSION, ComplaintRecord
@@ -98,8 +98,8 @@ def _types(operations: Sequence[Operation]) -> list[Any]:
     """Every type that stands for a body, once."""
     found: list[Any] = [Problem, ReplyEvent]
     for operation in operations:
-        found += [operation.body, *operation.answers.values()]
-    bodies = [one for one in found if one is not None and one != BYTES]
+        found += [operation.body, *(type for types in operation.answers.values() for type in types)]
+    bodies = [one for one in found if one not in (None, BYTES, TEXT)]
     return [one for n, one in enumerate(bodies) if one not in bodies[:n]]
 
 
@@ -110,7 +110,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if parameters := [*_path_parameters(operation), *_query_parameters(operation), *_header_parameters(operation)]:
         said["parameters"] = parameters
     if operation.body is not None:
-        said["requestBody"] = {"required": True, "content": _content(operation.body, schemas)}
+        said["requestBody"] = {"required": True, "content": _content((operation.body,), schemas)}
     said["responses"] = _responses(operation, schemas)
     said["security"] = [{"token": [operation.scope]}] if operation.scope else []
     return said
@@ -119,8 +119,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": schemas[repr(Problem)]}}
     good = {
-        str(status): {"description": HTTPStatus(status).phrase, "content": _content(type, schemas)}
-        for status, type in operation.answers.items()
+        str(status): {"description": HTTPStatus(status).phrase, "content": _content(types, schemas)}
+        for status, types in operation.answers.items()
     }
     bad = {
         str(status): {"description": HTTPStatus(status).phrase, "content": problem}
@@ -129,10 +129,11 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     return good | bad
 
 
-def _content(type: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    if type == BYTES:
-        return {BYTES: {"schema": {"type": "string", "format": "binary"}}}
-    return {"application/json": {"schema": schemas[repr(type)]}}
+def _content(types: Sequence[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    plain = {BYTES: {"schema": {"type": "string", "format": "binary"}}, TEXT: {"schema": {"type": "string"}}}
+    return {
+        one if one in plain else "application/json": plain.get(one) or {"schema": schemas[repr(one)]} for one in types
+    }
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -180,7 +181,7 @@ def _reply(schemas: dict[str, Any]) -> dict[str, Any]:
         "operationId": "reply",
         "summary": "A reply to a customer",
         "description": "Sent to `reply_url`, signed as Standard Webhooks. Any 2xx is taken as delivered.",
-        "requestBody": {"required": True, "content": _content(ReplyEvent, schemas)},
+        "requestBody": {"required": True, "content": _content((ReplyEvent,), schemas)},
         "responses": {"2XX": {"description": "Delivered."}},
     }
 

@@ -17,6 +17,8 @@ from gateway.web.api_access import Caller, caller
 
 #: A body of any bytes, as a request or an answer.
 BYTES = "application/octet-stream"
+#: An answer in words, where there is nothing for a program in it.
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """``answers`` maps a status to the type of its body (``BYTES`` for any bytes); ``errors`` are problem details.
+    """``answers`` maps a status to the types its body may have (``BYTES``, ``TEXT``); ``errors`` are problem details.
 
     ``handler`` is None where a channel's door serves it. ``headers`` are request headers: name to (required, help).
     """
@@ -49,7 +51,7 @@ class Operation:
     query: type[msgspec.Struct] | None = None
     headers: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
     body: Any = None
-    answers: Mapping[int, Any]
+    answers: Mapping[int, tuple[Any, ...]]
     errors: tuple[int, ...] = ()
     handler: Handler | None = None
 

@@ -28,7 +28,7 @@ from gateway.web.api_types import (
     conversation_view,
     message,
 )
-from gateway.web.operation import BYTES, Call, Operation, json, route
+from gateway.web.operation import BYTES, TEXT, Call, Operation, json, route
 from gateway.web.problems import ProblemError
 from normalizer.record import ComplaintRecord
 
@@ -173,7 +173,7 @@ OPERATIONS: tuple[Operation, ...] = (
             )
         },
         body=NewMessage,
-        answers={200: MessageAccepted, 202: MessageAccepted},
+        answers={200: (MessageAccepted,), 202: (MessageAccepted,)},
         errors=(400, 401, 403, 408, 413, 422, 503),
     ),
     Operation(
@@ -185,7 +185,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="messages:write",
         query=UploadQuery,
         body=BYTES,
-        answers={201: Upload},
+        answers={201: (Upload,)},
         errors=(401, 403, 408, 413, 422, 503),
         handler=upload,
     ),
@@ -202,7 +202,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "webhook-signature": (True, "`v1,` and the base64 of the signature."),
         },
         body=NewMessage | list[NewMessage],
-        answers={200: MessagesAccepted, 202: MessagesAccepted},
+        answers={200: (MessagesAccepted,), 202: (MessagesAccepted, TEXT)},
         errors=(401, 404, 408, 413, 503),
     ),
     Operation(
@@ -211,7 +211,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/conversations/{id}",
         summary="A conversation",
         scope="messages:read",
-        answers={200: ConversationView},
+        answers={200: (ConversationView,)},
         errors=(*_READ_ERRORS, 404),
         handler=get_conversation,
     ),
@@ -223,7 +223,7 @@ OPERATIONS: tuple[Operation, ...] = (
         description="What the customer may see, oldest first: what they wrote, replies, notices.",
         scope="messages:read",
         query=MessagesQuery,
-        answers={200: MessagePage},
+        answers={200: (MessagePage,)},
         errors=(*_READ_ERRORS, 404, 422),
         handler=list_messages,
     ),
@@ -234,7 +234,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="A file of a conversation",
         scope="messages:read",
         query=AttachmentQuery,
-        answers={200: BYTES},
+        answers={200: (BYTES,)},
         errors=(*_READ_ERRORS, 404, 422),
         handler=get_attachment,
     ),
@@ -246,7 +246,7 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Newest first. Follow `next` (also the Link header) until it is empty.",
         scope="records:read",
         query=RecordsQuery,
-        answers={200: RecordPage},
+        answers={200: (RecordPage,)},
         errors=(*_READ_ERRORS, 422),
         handler=list_records,
     ),
@@ -256,7 +256,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/records/{number}",
         summary="A complaint record",
         scope="records:read",
-        answers={200: ComplaintRecord},
+        answers={200: (ComplaintRecord,)},
         errors=(*_READ_ERRORS, 404),
         handler=get_record,
     ),
@@ -266,7 +266,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/records/{number}/revisions",
         summary="All revisions of a record",
         scope="records:read",
-        answers={200: Revisions},
+        answers={200: (Revisions,)},
         errors=(*_READ_ERRORS, 404),
         handler=list_revisions,
     ),
@@ -277,7 +277,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="The journal of a complaint",
         description="Everything that happened to it, hash-chained: each line's `hash` covers the line before it.",
         scope="records:read",
-        answers={200: Journal},
+        answers={200: (Journal,)},
         errors=(*_READ_ERRORS, 404),
         handler=get_journal,
     ),

@@ -89,7 +89,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     file = tmp_path / "allears.toml"
     file.write_text(configuration())
     app = build(load(file, env={}))
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, lingering_time=0.2)  # what is left of a refused body is not waited for
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
