@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.context import GATEWAY
 from gateway.web.problems import ProblemError
-from gateway.web.visitor import who
+from gateway.web.visitor import timeline, who
 
 CHUNK = 64 * 1024
 #: A whole upload may take this long; a pause in it no longer than ``limits.request_seconds``.
@@ -55,7 +55,7 @@ async def download(http: web.Request) -> web.StreamResponse:
     """``GET files/<seq>/<n>``: a file of a line that this visitor may see; every other is 404."""
     visitor, gateway = who.visitor(http), http.app[GATEWAY]
     seq, n = int(http.match_info["seq"]), int(http.match_info["n"])
-    lines = await gateway.store.timeline(visitor.conversation, after=max(0, seq - 1), limit=1, visible_only=True)
+    lines = await timeline.read(gateway, visitor.conversation, max(0, seq - 1), 1)
     files = lines[0].attachments if lines and lines[0].seq == seq else ()
     if n >= len(files) or files[n].state != "kept":
         raise ProblemError(404, "there is no such file in this conversation")

@@ -100,6 +100,14 @@ async def newest(gateway: Gateway, conversation: str) -> int:
         return 0
 
 
+async def read(gateway: Gateway, conversation: str, after: int, limit: int = PAGE) -> tuple[Entry, ...]:
+    """What the visitor may see after ``after``; nothing before their first message."""
+    try:
+        return await gateway.store.timeline(conversation, after=after, limit=limit, visible_only=True)
+    except NotFound:
+        return ()
+
+
 async def follow(
     gateway: Gateway, conversation: str, after: int, *, beat: float | None = None
 ) -> AsyncIterator[Event | None]:
@@ -112,7 +120,7 @@ async def follow(
         hints: tuple[wake.Hint, ...] = ()
         while True:
             spoke = False
-            while page := await gateway.store.timeline(conversation, after=after, limit=PAGE, visible_only=True):
+            while page := await read(gateway, conversation, after):
                 for entry in page:
                     after, spoke = entry.seq, True
                     yield shown(entry)
@@ -127,9 +135,7 @@ async def follow(
 async def history(http: web.Request) -> web.Response:
     """``GET history?after=seq``: up to :data:`PAGE` lines, oldest first, and whether there are more."""
     visitor = who.visitor(http)
-    page = await http.app[GATEWAY].store.timeline(
-        visitor.conversation, after=number(http, "after"), limit=PAGE, visible_only=True
-    )
+    page = await read(http.app[GATEWAY], visitor.conversation, number(http, "after"))
     body = {"events": [shown(entry) for entry in page], "more": len(page) == PAGE}
     return web.Response(
         body=msgspec.json.encode(body), content_type="application/json", headers={"Cache-Control": "no-store"}
