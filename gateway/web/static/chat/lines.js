@@ -124,8 +124,8 @@ export class Lines {
     if (line.deleted) node.append(el("div", { className: "bubble gone" }, t("withdrawn")));
     else if (line.text) node.append(el("div", { className: "bubble" }, ...linked(line.text)));
     if (line.files?.length && !line.deleted) node.append(attachments(line, this.#actions.fetch));
-    if (last && line.buttons?.length) node.append(this.#choices(line.buttons));
     node.append(...this.#below(line, at, closes));
+    if (last && line.buttons?.length) node.append(this.#choices(line.buttons));
     return node;
   }
 
