@@ -69,7 +69,11 @@ def _address(phrase: list[str], comment: str, angle: str, hint: str) -> Iterator
         else:
             return
     name = _text(name or comment, hint)
-    email = _text(email, hint).strip("'\".,;<>") if not email.endswith(".") else _text(email, hint).strip("'\"<>")
+    email = (
+        _text(email, hint).replace('"', "").strip("'.,;<>")
+        if not email.endswith(".")
+        else _text(email, hint).strip("'\"<>")
+    )
     yield Address(name="" if name.strip("'\"") == email else name.strip("'\" "), email=email)
 
 

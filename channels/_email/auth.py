@@ -68,5 +68,8 @@ def _own_hop(host: str, ours: Collection[str]) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return any(host == name or host.endswith("." + name) or name.endswith("." + host) for name in ours) or "." not in host
+        return (
+            any(host == name or host.endswith("." + name) or name.endswith("." + host) for name in ours)
+            or "." not in host
+        )
     return True

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+
+import msgspec
 
 from channels._email import ids, mime, words
 from channels._email.mail import Action, Bounce, Recipient
@@ -36,9 +39,14 @@ def status_blocks(data: bytes) -> Iterator[Headers]:
 
 def read(parts: list[Part], text: str, headers: Headers) -> Bounce:
     """The report in a mail that is a bounce; ``text`` is its readable part, ``headers`` its own."""
+    told = _notification(text)
+    if told is not None:
+        return told
     recipients = [r for part in parts if part.type.endswith("/delivery-status") for r in _reported(part)]
     if not recipients:
-        recipients = [r for part in parts if "delivery-status" in part.type or part.type == "text/plain" for r in _reported(part)]
+        recipients = [
+            r for part in parts if "delivery-status" in part.type or part.type == "text/plain" for r in _reported(part)
+        ]
     original = _original(parts)
     message_id = ids.one(original.first("message-id")) if original else ""
     references = ids.many(original.all("references") + original.all("in-reply-to")) if original else ()
@@ -73,14 +81,74 @@ def _reported(part: Part) -> Iterator[Recipient]:
 def _original(parts: list[Part]) -> Headers | None:
     """The headers of the mail that came back, when the report carries it."""
     for part in parts:
-        if part.type in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "message/global", "message/partial"):
+        if part.type in (
+            "message/rfc822",
+            "text/rfc822-headers",
+            "message/rfc822-headers",
+            "message/global",
+            "message/partial",
+        ):
             headers = mime.parse(part.data()).headers
             if "message-id" in headers or "from" in headers:
                 return headers
     return None
 
 
-_GONE = re.compile(r"delay|will (?:be )?retr|still trying|not yet been delivered|延迟|延遲|暂时无法|稍后重试|no action is required", re.I)
+def _notification(text: str) -> Bounce | None:
+    """The JSON in which Amazon SES tells what became of a mail (its "notification contents" page)."""
+    start = text.find("{")
+    if start < 0 or not re.search(r"\"(?:notification|event)Type\"", text[:5000]):
+        return None
+    try:
+        told = msgspec.convert(json.JSONDecoder().raw_decode(text[start:])[0], _Notification, strict=False)
+    except (ValueError, RecursionError, msgspec.ValidationError):
+        return None
+    headers = {header.name.lower(): header.value for header in told.mail.headers}
+    if told.bounce is None:
+        done: Action = "delivered" if told.notificationType == "Delivery" else "failed"
+        recipients = tuple(Recipient(email=email, action=done) for email in told.mail.destination)
+    else:
+        recipients = tuple(
+            Recipient(
+                email=r.emailAddress, action=_ACTIONS.get(r.action, "failed"), status=r.status, reason=r.diagnosticCode
+            )
+            for r in told.bounce.bouncedRecipients
+        )
+    return Bounce(recipients=recipients, message_id=headers.get("message-id", told.mail.messageId).strip("<> "))
+
+
+class _Header(msgspec.Struct):
+    name: str = ""
+    value: str = ""
+
+
+class _SentMail(msgspec.Struct):
+    messageId: str = ""  # noqa: N815 - Amazon's names
+    destination: list[str] = []
+    headers: list[_Header] = []
+
+
+class _Bounced(msgspec.Struct):
+    emailAddress: str = ""  # noqa: N815
+    action: str = "failed"
+    status: str = ""
+    diagnosticCode: str = ""  # noqa: N815
+
+
+class _BounceTold(msgspec.Struct):
+    bouncedRecipients: list[_Bounced] = []  # noqa: N815
+
+
+class _Notification(msgspec.Struct):
+    notificationType: str = ""  # noqa: N815
+    mail: _SentMail = msgspec.field(default_factory=_SentMail)
+    bounce: _BounceTold | None = None
+
+
+_GONE = re.compile(
+    r"delay|will (?:be )?retr|still trying|not yet been delivered|延迟|延遲|暂时无法|稍后重试|no action is required",
+    re.I,
+)
 
 
 def _from_text(text: str, headers: Headers, original: Headers | None) -> tuple[Recipient, ...]:
@@ -92,7 +160,9 @@ def _from_text(text: str, headers: Headers, original: Headers | None) -> tuple[R
         named = [a for a in _ADDRESS.findall(text[:20_000]) if not re.match(r"(?i)postmaster@|mailer-daemon@", a)][:1]
     status = _STATUS.search(text[:20_000]) or _REPLY.search(text[:20_000])
     line = next((row.strip() for row in text[:20_000].splitlines() if status and status.group(1) in row), "")
-    delayed = bool(_GONE.search(headers.text("subject") + "\n" + text[:1500])) and not (status and status.group(1).startswith("5"))
+    delayed = bool(_GONE.search(headers.text("subject") + "\n" + text[:1500])) and not (
+        status and status.group(1).startswith("5")
+    )
     code = status.group(1) if status else ""
     return tuple(
         Recipient(email=email, action="delayed" if delayed else "failed", status=code, reason=line[:500])

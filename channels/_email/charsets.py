@@ -103,12 +103,23 @@ def codec(label: str) -> str:
         return ""
     if plain in _SUPERSET:
         return _SUPERSET[plain]
-    for name in (label.strip().strip("\"'").split("*")[0], plain, re.sub(r"^x", "", plain), "cp" + plain.lstrip("wcpindos")):
+    for name in (
+        label.strip().strip("\"'").split("*")[0],
+        plain,
+        re.sub(r"^x", "", plain),
+        "cp" + plain.lstrip("wcpindos"),
+    ):
         try:
             found = codecs.lookup(name)
         except (LookupError, ValueError):
             continue
-        if getattr(found, "_is_text_encoding", False) and found.name not in ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"):
+        if getattr(found, "_is_text_encoding", False) and found.name not in (
+            "idna",
+            "punycode",
+            "undefined",
+            "unicode_escape",
+            "raw_unicode_escape",
+        ):
             return found.name
     return ""
 
@@ -121,8 +132,10 @@ def decode(data: bytes, label: str = "") -> str:
             return data.decode(utf, "replace")
     if name.startswith(("utf-16", "utf-32")):
         return data.decode(name, "replace") if b"\0" in data else guess(data)
-    if name == "iso2022_jp" or (not name and b"\x1b$" in data):
+    if b"\x1b$" in data and name in ("iso2022_jp", "", "ascii"):
         return jis.decode(data)
+    if name == "iso2022_jp":
+        name = "cp932"
     if name in ("utf-7", "hz", "iso2022_kr"):
         return _strict(data, name) or guess(data)
     if data.isascii():
@@ -194,11 +207,13 @@ def _hanzi(char: str, name: str) -> float:
 
 
 #: An accented letter in company of plain letters: what Western text in one byte per letter looks like.
-_ACCENTED = re.compile(r"(?<=[A-Za-z])[\u00c0-\u00ff]|[\u00c0-\u00ff](?=[a-z])|[\u2018\u2019\u201c\u201d\u20ac\u2013\u2014\u2026\u00a0\u00ab\u00bb\u00b0\u00a7]")
+_ACCENTED = re.compile(
+    r"(?<=[A-Za-z])[\u00c0-\u00ff]|[\u00c0-\u00ff](?=[a-z])|[\u2018\u2019\u201c\u201d\u20ac\u2013\u2014\u2026\u00a0\u00ab\u00bb\u00b0\u00a7]"
+)
 
 
 def _western(text: str, high: int) -> float:
-    runs = sum(len(m.group()) for m in re.finditer(r"[\u0080-\u024f\u2018-\u20ac]{3,}", text))
+    runs = sum(len(m.group()) for m in re.finditer(r"[\u0080-\u024f\u2018-\u20ac]{4,}", text))
     return 0.95 * len(_ACCENTED.findall(text)) / high - runs / high
 
 

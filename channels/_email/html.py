@@ -162,9 +162,8 @@ def _is_quote(node: LexborNode, tag: str) -> bool:
     attributes = node.attributes
     if (attributes.get("id") or "").lower() in _QUOTE_ID:
         return True
-    return bool(_QUOTE_CLASS.search(attributes.get("class") or "")) or "data-marker" in attributes and (
-        attributes["data-marker"] == "__QUOTED_TEXT__"
-    )
+    zimbra = attributes.get("data-marker") == "__QUOTED_TEXT__"
+    return zimbra or bool(_QUOTE_CLASS.search(attributes.get("class") or ""))
 
 
 def _opens_cut(node: LexborNode) -> bool:
@@ -173,9 +172,9 @@ def _opens_cut(node: LexborNode) -> bool:
         return True
     style = re.sub(r"\s", "", (attributes.get("style") or "").lower())
     # Outlook and Windows Mail draw one line above the headers of what they quote.
-    return bool(re.search(r"border:none;border-top:solid(?:#?\w+)?1\.0pt|border-top:#?\w{3,7}(?:1\.0pt|1px)solid", style)) and (
-        node.tag == "div"
-    )
+    return bool(
+        re.search(r"border:none;border-top:solid(?:#?\w+)?1\.0pt|border-top:#?\w{3,7}(?:1\.0pt|1px)solid", style)
+    ) and (node.tag == "div")
 
 
 def _hidden(node: LexborNode) -> bool:
@@ -183,7 +182,9 @@ def _hidden(node: LexborNode) -> bool:
     if not style:
         return False
     style = re.sub(r"\s", "", style.lower())
-    return bool(re.search(r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|font-size:0(?:px|pt|em|%)?(?:;|$))", style))
+    return bool(
+        re.search(r"(?:^|;)(?:display:none|visibility:hidden|mso-hide:all|font-size:0(?:px|pt|em|%)?(?:;|$))", style)
+    )
 
 
 def _alt(node: LexborNode) -> str:

@@ -65,8 +65,5 @@ def _double(data: bytes) -> str:
 def _shift(row: int, cell: int) -> bytes:
     """The Shift_JIS bytes of a JIS row and cell (JIS X 0208, annex 1)."""
     lead = (row + 1) // 2 + (0x70 if row < 0x5F else 0xB0)
-    if row % 2:
-        trail = cell + (0x1F if cell < 0x60 else 0x20)
-    else:
-        trail = cell + 0x7E
-    return bytes((lead, trail))
+    odd = cell + (0x1F if cell < 0x60 else 0x20)
+    return bytes((lead, odd if row % 2 else cell + 0x7E))

@@ -7,12 +7,13 @@ came: a kept nested mail is byte for byte what was sent (RFC 2045, 2046, 5322; f
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 
 import msgspec
 
-from channels._email import charsets, transfer, words
+from channels._email import transfer, words
 
 MAX_PARTS = 300
 MAX_DEPTH = 20
@@ -108,9 +109,7 @@ def parse(raw: bytes) -> Tree:
         if len(tree.parts) >= MAX_PARTS:
             flaws.append("parts")
             break
-        tree.parts.append(
-            Part(headers=headers, type=type_, body=raw[start:end], inside=inside, sibling=sibling)
-        )
+        tree.parts.append(Part(headers=headers, type=type_, body=raw[start:end], inside=inside, sibling=sibling))
     tree.flaws = list(dict.fromkeys(flaws))
     return tree
 
@@ -202,7 +201,7 @@ def content_type(headers: Headers, default: str = "text/plain") -> str:
 
 
 def _plain_lines(raw: bytes, flaws: list[str]) -> bytes:
-    raw = raw.removeprefix(charsets.codecs.BOM_UTF8)
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     if raw.startswith((b"From ", b">From ")):
         raw = raw.partition(b"\n")[2]
     if b"\r" in raw[:64_000] and b"\n" not in raw[:64_000]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 import unicodedata
+from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
 from channels._email import charsets, words
@@ -29,7 +30,7 @@ def declared(headers: Headers, hint: str = "") -> str:
 def clean(name: str) -> str:
     """A name that is only a name: no folders, no control or direction characters, at most 200 bytes."""
     name = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    name = re.sub(r"\s+", " ", _UNSAFE.sub("_", name)).strip(" .")
+    name = _UNSAFE.sub("_", re.sub(r"[\t\r\n]+", " ", name)).strip(" .")
     stem, dot, suffix = name.rpartition(".")
     if not dot or len(suffix) > 12:
         stem, dot, suffix = name, "", ""
@@ -38,10 +39,32 @@ def clean(name: str) -> str:
     return stem + dot + suffix
 
 
-def made_up(number: int, type_: str) -> str:
-    """A name for a part that came without one."""
-    suffix = {"image/jpg": ".jpg", "image/jpeg": ".jpg", "text/plain": ".txt", "message/rfc822": ".eml"}.get(type_)
-    return f"part-{number}{suffix or mimetypes.guess_extension(type_, strict=False) or '.bin'}"
+_SUFFIX = {
+    "image/jpg": ".jpg",
+    "image/jpeg": ".jpg",
+    "text/plain": ".txt",
+    "message/rfc822": ".eml",
+    "message/delivery-status": ".txt",
+    "text/rfc822-headers": ".txt",
+    "text/calendar": ".ics",
+    "video/quicktime": ".mov",
+    "application/ms-tnef": ".dat",
+}
+
+
+def made_up(type_: str, content_id: str, taken: Collection[str]) -> str:
+    """A name for a part that came without one: its Content-ID where that looks like a name, else what it is.
+
+    ``taken`` are the names already given in this mail.
+    """
+    local = content_id.partition("@")[0]
+    if re.fullmatch(r"[\w-]{1,60}\.[A-Za-z]\w{1,4}", local) and local not in taken:
+        return local
+    family = type_.partition("/")[0]
+    stem = family if family in ("image", "video", "audio", "message") else "document"
+    suffix = _SUFFIX.get(type_) or mimetypes.guess_extension(type_, strict=False) or ".bin"
+    names = (f"{stem}{number or ''}{suffix}" for number in range(len(taken) + 1))
+    return next(name for name in names if name not in taken)
 
 
 def _parameter(value: bytes, key: bytes, hint: str) -> str:

@@ -22,7 +22,9 @@ _LABELS = {
 }
 _ANY = {role: re.compile(rf"(?:{words})", re.I) for role, words in _LABELS.items()}
 _LABEL = re.compile(
-    r"^[>\s|*_]*(?:" + "|".join(f"(?P<{role}>{words})" for role, words in _LABELS.items()) + r")(?:[\s*_|]|&nbsp;)*(?:[:：]|\|\s)[*_]*",
+    r"^[>\s|*_]*(?:"
+    + "|".join(f"(?P<{role}>{words})" for role, words in _LABELS.items())
+    + r")(?:[\s*_|]|&nbsp;)*(?:[:：]|\|\s)[*_]*",
     re.I,
 )
 
@@ -64,7 +66,9 @@ ABOVE = re.compile(
     r"[-=—–_#*\s]{0,12}(?:Bitte über dieser Linie antworten|Répondez au-dessus de cette ligne|Responda por encima de esta línea).{0,60})\s*$",
     re.I,
 )
-FORWARD_SUBJECT = re.compile(r"^\s*(?:\[[^\]]{1,40}\]\s*)?(?:fwd?|转发|轉寄|轉發|wg|tr|rv|enc|inoltro|i|doorst|vs|vb|pd|fs|転送)\s*[:：]", re.I)
+FORWARD_SUBJECT = re.compile(
+    r"^\s*(?:\[[^\]]{1,40}\]\s*)?(?:fwd?|转发|轉寄|轉發|wg|tr|rv|enc|inoltro|i|doorst|vs|vb|pd|fs|転送)\s*[:：]", re.I
+)
 
 #: "wrote", wherever it may stand in the line above a quote.
 VERB = re.compile(
@@ -109,5 +113,11 @@ CLOSING = re.compile(
     r"cordialement|bien cordialement|cdlt|salutations|bien à vous|(?:un )?saludos?(?: cordiales)?|atentamente|un saludo|atenciosamente|obrigad[oa]|cordiali saluti|distinti saluti|saluti|"
     r"met vriendelijke groet(?:en)?|mvg|groet(?:en|jes)?|venlig hilsen|med venlig hilsen|mvh|hilsen|med vänlig(?:a)? hälsning(?:ar)?|hälsningar|ystävällisin terveisin|terveisin|"
     r"pozdrawiam|z poważaniem|с уважением|s pozdravem)\s*[,.!:]?\s*\W{0,4}$",
+    re.I,
+)
+#: The lawyers' notice under a company's mail.
+LEGAL = re.compile(
+    r"(?:e-?mail|message|mail|nachricht|courriel|mensaje|messaggio|邮件|郵件|bericht|wiadomość|mensagem).{0,160}"
+    r"(?:confidential|privileged|intended (?:solely|only|recipient)|vertraulich|confidentiel|confidencial|riservat|vertrouwelijk|poufn|保密|机密|機密)",
     re.I,
 )

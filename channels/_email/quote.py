@@ -36,7 +36,13 @@ class View(msgspec.Struct, frozen=True):
 
 def plain(text: str) -> list[Line]:
     """The lines of a plain text, those with a ``>`` mark as quoted."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "")
+    text = (
+        text.replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .replace("\u00a0", " ")
+        .replace("\u200b", "")
+        .replace("\ufeff", "")
+    )
     return [Line(line.rstrip(), _marked(line)) for line in text.split("\n")]
 
 
@@ -67,6 +73,7 @@ def _divide(lines: list[Line], forward: bool) -> tuple[list[Line], list[Line], s
     old: list[Line] = []
     how = ""
     at = 0
+    lines = _unshared(lines)
     while at < len(lines):
         line = lines[at]
         if len(line.text) > _LONG:
@@ -93,6 +100,26 @@ def _divide(lines: list[Line], forward: bool) -> tuple[list[Line], list[Line], s
         fresh.append(line)
         at += 1
     return _outer_quotes(fresh, old, how)
+
+
+#: "… bla --- On Wed, Apr 4, 2012 at 3:59 PM, me@shop.example wrote:": the words and the attribution share a line.
+_SHARED = re.compile(
+    r"^(.{1,300}?\w[^\s-]{0,3})\s*(?:-{2,}|\s)\s*(On\s(?:\w{3},\s)?\S{1,12}\s.{8,200}\b(?:wrote|writes):)\s*$"
+)
+
+
+def _unshared(lines: list[Line]) -> list[Line]:
+    """Give an attribution that shares the writer's last line a line of its own."""
+    out: list[Line] = []
+    for at, line in enumerate(lines):
+        found = (
+            _SHARED.match(line.text) if line.text.endswith(":") and len(line.text) < _LONG and not line.quoted else None
+        )
+        if found and phrases.ADDRESS.search(found.group(2)) and _says_who(found.group(2), lines, at + 1):
+            out += [Line(found.group(1)), Line(found.group(2))]
+        else:
+            out.append(line)
+    return out
 
 
 def _after_is_quote(lines: list[Line], at: int) -> bool:
@@ -157,8 +184,11 @@ def _attribution(lines: list[Line], at: int) -> int:
         joined = f"{joined} {piece}".strip()
         if len(joined) > 400:
             return 0
-        if size > 1 and phrases.INTRO.match(lines[at + size - 1].text) and _says_who(piece, lines, at + size) and (
-            not _MAILBOX.match(lines[at].text)
+        if (
+            size > 1
+            and phrases.INTRO.match(lines[at + size - 1].text)
+            and _says_who(piece, lines, at + size)
+            and (not _MAILBOX.match(lines[at].text))
         ):
             return 0  # the sentence begins on that line, what stood above is the writer's
         if _says_who(joined, lines, at + size):
@@ -169,7 +199,9 @@ def _attribution(lines: list[Line], at: int) -> int:
 #: A line that is only a name and an address.
 _MAILBOX = re.compile(r"^[>\s]*[^<>@\n]{1,80}<[^<>\s]+@[^<>\s]+>\s*$")
 _DASHED = re.compile(r"^\s*[-_]{2,}\s*[^\n]{3,200}?\s*[-_]{2,}\s*$")
-_OWN_VERB = re.compile(r"\b(?:I|we|ich|wir|je|nous|yo|nosotros|io|noi)\s+(?:have\s+|had\s+|a\s+)?(?:wrote|writes|sent|schrieb|écrit|scritto)\b|[我他她们]\S{0,12}[写寫]道")
+_OWN_VERB = re.compile(
+    r"\b(?:I|we|ich|wir|je|nous|yo|nosotros|io|noi)\s+(?:have\s+|had\s+|a\s+)?(?:wrote|writes|sent|schrieb|écrit|scritto)\b|[我他她们]\S{0,12}[写寫]道"
+)
 _TAIL = re.compile(r"[:：]\s*[*_]*\s*$")
 
 
@@ -179,8 +211,8 @@ def _says_who(text: str, lines: list[Line], after: int) -> bool:
         return False
     tail = bool(_TAIL.search(text))
     verb = None
-    for verb in phrases.VERB.finditer(text):
-        pass
+    for found in phrases.VERB.finditer(text):
+        verb = found
     at_end = verb is not None and len(text) - verb.end() <= 3
     if not tail and not at_end:
         return False
@@ -193,9 +225,9 @@ def _says_who(text: str, lines: list[Line], after: int) -> bool:
     if _OWN_VERB.search(text):
         return False
     if address or at_end:
-        return bool(re.search(r"[:：.h点]\d{2}|(?:19|20)\d{2}", text)) and (address or not re.match(r"^[在于於\d]", text) or bool(
-            re.search(r"\d[:：]\d{2}", text)
-        ))
+        return bool(re.search(r"[:：.h点]\d{2}|(?:19|20)\d{2}", text)) and (
+            address or not re.match(r"^[在于於\d]", text) or bool(re.search(r"\d[:：]\d{2}", text))
+        )
     return False
 
 
@@ -282,6 +314,12 @@ _TABLE_SIGN = re.compile(r"^\s*\|\s*\|\s*$")
 
 def _sign_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
     """Own words and signature. The signature is kept apart, never thrown away: it may hold the phone number."""
+    own, signature = _signature_off(lines)
+    again, above = _signature_off(own) if signature else (own, [])  # a name above the footer of a list
+    return again, above + signature
+
+
+def _signature_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
     start = len(lines)
     for index, line in enumerate(lines):
         if index and any(rest.text.strip() for rest in lines[:index]) and _starts_signature(lines, index, line.text):
@@ -290,7 +328,12 @@ def _sign_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
     end = start
     while end:
         text = lines[end - 1].text.strip()
-        if not text or phrases.MOBILE.match(text) or (end == start and _RULE.match(text)) or re.fullmatch(r"[|\s]+", text):
+        if (
+            not text
+            or phrases.MOBILE.match(text)
+            or (end == start and _RULE.match(text))
+            or re.fullmatch(r"[|\s]+", text)
+        ):
             end -= 1
             continue
         if not lines[end - 1].quoted and _own_address(lines, end):
@@ -311,16 +354,18 @@ def _starts_signature(lines: list[Line], at: int, text: str) -> bool:
     if lines[at].quoted:
         return False
     below = [line.text.strip() for line in lines[at + 1 :] if line.text.strip()]
+    legal = next((number for number, line in enumerate(below) if phrases.LEGAL.search(line)), len(below))
+    below = below[:legal]
     if _DASHES.match(text):
         return len(below) <= 30 and not any(line.quoted for line in lines[at:])
-    if len(below) > 10:
+    if len(below) > 25:
         return False
     if _WEAK.match(text):
         return bool(below) and all(_terse(line) for line in below)
     if _TABLE_SIGN.match(text):
         return len(below) <= 6
     if phrases.CLOSING.match(text):
-        return len(below) <= 8 and all(_terse(line) for line in below)
+        return all(_terse(line) for line in below)
     if _DASH_NAME.match(text) and not _bullets(lines, at):
         return len(below) <= 2 and all(phrases.MOBILE.match(line) or _terse(line) for line in below)
     return False
@@ -336,9 +381,10 @@ def _terse(line: str) -> bool:
     """A line as signatures have it: short, no sentence."""
     if phrases.MOBILE.match(line):
         return True
-    if len(line) > 80 or len(line.split()) > 9:
+    count = len(line.split())
+    if len(line) > 90 or count > 12:
         return False
-    return not re.search(r"[。！？；]$|[.?!]$(?<!\w\.)" if len(line.split()) < 4 else r"[。！？；.?!]$", line)
+    return not re.search(r"[。！？；?]$" if count < 6 else r"[。！？；.?!]$", line)
 
 
 def _words(lines: list[Line]) -> bool:

@@ -9,7 +9,21 @@ from email.utils import parsedate_tz
 
 import msgspec
 
-from channels._email import addresses, auth, bounce, charsets, classify, html, ids, mime, names, phrases, quote, transfer, words
+from channels._email import (
+    addresses,
+    auth,
+    bounce,
+    charsets,
+    classify,
+    html,
+    ids,
+    mime,
+    names,
+    phrases,
+    quote,
+    transfer,
+    words,
+)
 from channels._email.html import Line
 from channels._email.mail import Address, File, Mail
 from channels._email.mime import Headers, Part, Tree
@@ -44,7 +58,13 @@ def read(raw: bytes, own: Collection[str] = ()) -> Mail:
     who = _people(tree.headers, _hint(tree), flaws)
     kind, why = classify.kind(tree, full, own)
     return Mail(
-        **who,
+        from_=who.from_,
+        more_from=who.more_from,
+        sender=who.sender,
+        reply_to=who.reply_to,
+        to=who.to,
+        cc=who.cc,
+        delivered_to=who.delivered_to,
         subject=subject,
         date=_date(tree.headers, flaws),
         message_id=ids.one(tree.headers.first("message-id")),
@@ -59,7 +79,7 @@ def read(raw: bytes, own: Collection[str] = ()) -> Mail:
         attachments=tuple(body.files),
         kind=kind,
         why=why,
-        silent=classify.silent(tree, who["from_"], kind),
+        silent=classify.silent(tree, who.from_, kind),
         list_id=_list_id(tree.headers),
         bounce=bounce.read(tree.parts, full, tree.headers) if kind == "bounce" else None,
         auth=auth.read(tree.headers),
@@ -75,21 +95,38 @@ def _hint(tree: Tree) -> str:
     return next((part.charset for part in tree.parts if part.charset and part.type.startswith("text/")), "")
 
 
-def _people(headers: Headers, hint: str, flaws: list[str]) -> dict[str, object]:
+class _People(msgspec.Struct, frozen=True, kw_only=True):
+    from_: Address
+    more_from: tuple[Address, ...]
+    sender: Address
+    reply_to: tuple[Address, ...]
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    delivered_to: tuple[str, ...]
+
+
+_STAMPS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "x-delivered-to")
+
+
+def _people(headers: Headers, hint: str, flaws: list[str]) -> _People:
     senders = addresses.parse(headers.all("from")[:5], hint)
     if len(headers.all("from")) > 1:
         flaws.append("several From")
-    stamped = [a.email for name in ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "x-delivered-to") for a in addresses.parse(headers.all(name)[:5])]
     sender = addresses.parse(headers.all("sender")[:1], hint)
-    return {
-        "from_": senders[0] if senders else Address(),
-        "more_from": senders[1:],
-        "sender": sender[0] if sender else Address(),
-        "reply_to": addresses.parse(headers.all("reply-to")[:3], hint),
-        "to": addresses.parse(headers.all("to")[:20], hint),
-        "cc": addresses.parse(headers.all("cc")[:20], hint),
-        "delivered_to": tuple(dict.fromkeys(stamped)),
-    }
+    reply_to = addresses.parse(headers.all("reply-to")[:3], hint)
+    if not senders:
+        flaws.append("no From")
+        senders = sender or reply_to[:1]
+    stamped = [a.email for name in _STAMPS for a in addresses.parse(headers.all(name)[:5])]
+    return _People(
+        from_=senders[0] if senders else Address(),
+        more_from=senders[1:],
+        sender=sender[0] if sender else Address(),
+        reply_to=reply_to,
+        to=addresses.parse(headers.all("to")[:20], hint),
+        cc=addresses.parse(headers.all("cc")[:20], hint),
+        delivered_to=tuple(dict.fromkeys(stamped)),
+    )
 
 
 def _date(headers: Headers, flaws: list[str]) -> datetime | None:
@@ -119,13 +156,13 @@ def _list_id(headers: Headers) -> str:
 def _body(tree: Tree) -> _Body:
     body = _Body(plain=[], html=[], files=[])
     hint = _hint(tree)
-    for number, part in enumerate(tree.parts, 1):
+    for part in tree.parts:
         name = names.declared(part.headers, hint)
         if _is_text(part, name):
             _take_text(part, body)
         elif len(body.files) < MAX_FILES:
-            if part.body.strip() or name:
-                body.files.append(_file(part, name, number))
+            if part.body.strip() or name or part.disposition == "attachment":
+                body.files.append(_file(part, name, {file.name for file in body.files}))
         else:
             tree.flaws.append("files")
             break
@@ -147,7 +184,13 @@ def _take_text(part: Part, body: _Body) -> None:
         body.html.append(charsets.decode(data, label).replace("\0", ""))
         return
     for name, file, start, end in reversed(transfer.uu_files(data)):
-        body.files.append(File(name=names.clean(charsets.guess(name.encode("latin-1"))) or "file", type="application/octet-stream", data=file))
+        body.files.append(
+            File(
+                name=names.clean(charsets.guess(name.encode("latin-1"))) or "file",
+                type="application/octet-stream",
+                data=file,
+            )
+        )
         data = data[:start] + data[end:]
     text = charsets.decode(data, part.charset).replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     body.plain.append(_reflow(text, part.headers))
@@ -178,14 +221,18 @@ def _reflow(text: str, headers: Headers) -> str:
     return "\n".join(out)
 
 
-def _file(part: Part, name: str, number: int) -> File:
+def _file(part: Part, name: str, taken: set[str]) -> File:
     data = part.data()
     if not name and part.type == "message/rfc822":
         inner = mime.parse(data[:100_000]).headers.text("subject")
         name = names.clean(inner[:80]) + ".eml" if names.clean(inner[:80]) else ""
-    inline = bool(part.content_id) and part.disposition != "attachment" and (part.disposition == "inline" or "multipart/related" in part.inside)
+    inline = (
+        bool(part.content_id)
+        and part.disposition != "attachment"
+        and (part.disposition == "inline" or "multipart/related" in part.inside)
+    )
     return File(
-        name=name or names.made_up(number, part.type),
+        name=name or names.made_up(part.type, part.content_id, taken),
         type=part.type,
         data=data,
         content_id=part.content_id,
@@ -224,7 +271,9 @@ def _has_words(text: str) -> bool:
 def _stub(plain: str, lines: list[Line]) -> bool:
     """A plain part that only says "use another program", or holds far less than the HTML."""
     said, shown = len(re.sub(r"\s", "", plain)), sum(len(re.sub(r"\s", "", line.text)) for line in lines)
-    return shown > 200 and (said * 10 < shown or bool(re.search(r"(?i)\bhtml\b|浏览器|瀏覽器", plain) and said * 2 < shown))
+    return shown > 200 and (
+        said * 10 < shown or bool(re.search(r"(?i)\bhtml\b|浏览器|瀏覽器", plain) and said * 2 < shown)
+    )
 
 
 def _within(view: str, plain: str) -> bool:

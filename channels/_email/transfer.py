@@ -21,7 +21,7 @@ def decode(data: bytes, encoding: str) -> bytes:
         return unquote(data)
     if name in ("x-uuencode", "uuencode", "uue", "x-uue"):
         files = list(uu_files(data))
-        return files[0][1] if files else data
+        return files[0][1] if files else _uu_lines(data, 0)[0] or data
     return data
 
 
@@ -63,17 +63,24 @@ def uu_files(data: bytes) -> list[tuple[str, bytes, int, int]]:
     found: list[tuple[str, bytes, int, int]] = []
     at = 0
     while len(found) < 50 and (start := _UU.search(data, at)):
-        out, at = bytearray(), start.end()
-        while line := _UU_LINE.match(data, at):
-            if line.group().rstrip() in (b"end", b"`"):
-                break
-            try:
-                out += binascii.a2b_uu(line.group().rstrip(b"\r\n"))
-            except binascii.Error:
-                break
-            at = line.end()
+        out, at = _uu_lines(data, start.end())
         end = re.compile(rb"(?:`?[ \t]*\r?\n)?end[ \t]*(?:\r?\n|$)").match(data, at)
         if end and out:
             at = end.end()
-            found.append((start.group(2).decode("latin-1").strip(), bytes(out), start.start(), at))
+            found.append((start.group(2).decode("latin-1").strip(), out, start.start(), at))
     return found
+
+
+def _uu_lines(data: bytes, at: int) -> tuple[bytes, int]:
+    """The bytes of the uuencoded lines from ``at`` on, and where they end."""
+    out = bytearray()
+    while line := _UU_LINE.match(data, at):
+        coded = line.group().rstrip(b"\r\n")
+        if coded in (b"end", b"`"):
+            break
+        try:
+            out += binascii.a2b_uu(coded)
+        except binascii.Error:
+            break
+        at = line.end()
+    return bytes(out), at
