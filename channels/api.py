@@ -162,6 +162,7 @@ class Api:
     settings: ClassVar[type[msgspec.Struct]] = ApiSettings
     limits: ClassVar[Limits] = Limits(text=100_000, buttons=20, body=25 * 1024 * 1024)
     exempt: ClassVar[Mapping[Promise, str]] = {
+        "limits": "a reply goes out whole, its buttons as fields: JSON sets no limit of characters and the caller shows it",
         "no_echo": "what we say goes to reply_url or is read by GET; no protocol brings it back to us",
         "handshake": "the protocol is our own and has no set-up request: a token or a secret in the settings is enough",
     }

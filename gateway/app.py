@@ -70,6 +70,7 @@ def application(gateway: Gateway) -> web.Application:
     problems.install(app)
     visitor.setup(app)
     app.add_routes(doors.routes(gateway))
+    visitor.setup(app)
     for area in AREAS:
         app.add_routes(area.routes())
     app.cleanup_ctx.append(_opened)

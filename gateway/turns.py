@@ -7,7 +7,7 @@ from the inbound message's key, so that doing it again after a crash makes the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -30,8 +30,9 @@ _ENCODE = msgspec.json.Encoder().encode
 
 #: Kinds of message that are nobody's words: the row is closed, nothing follows.
 SILENT_KINDS = frozenset({"status", "event"})
-#: A case in one of these states is over; the next message opens another, or reopens it if the bot says so.
+#: A case in one of these states is over. A message soon after may reopen it; a later one opens a new case.
 ENDED: frozenset[Status] = frozenset({"closed", "withdrawn"})
+REOPENS_FOR = timedelta(days=30)
 
 
 class Decided(NamedTuple):
@@ -90,15 +91,17 @@ class Turns:
     def surrender(self, work: Work, now: datetime) -> Decided:
         """When the rules have failed for good: the customer is told honestly, a person takes over."""
         draft = Draft(work)
-        decision = failure.failed(draft.state, self._company)
-        self._apply(draft, work, work.items[0], decision)
+        self._apply(draft, work.items[0], failure.failed(state=draft.state))
         return self._finish(draft, work, now)
 
     # one message
 
     def _take(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> None:
         message = item.message
-        draft.record = self._opened(draft, work, item, self._normalized(draft, work, item, now))
+        before = draft.record
+        if _is_over(before, message.at):
+            draft.record, draft.state, draft.status = None, State(language=draft.state.language), "waiting_bot"
+        draft.record = self._opened(draft, item, self._normalized(draft, work, item, now), before)
         if message.machine or message.kind == "delete":
             return
         if draft.owner not in (BOT, NOBODY) or not self._gateway.config.bot.enabled:
@@ -115,7 +118,7 @@ class Turns:
             edited=message.kind == "edit",
         )
         asked = Asked(turn=turn, state=draft.state, record=draft.record, context=self._context(draft, turn))
-        self._apply(draft, work, item, decide(asked, self._knowledge))
+        self._apply(draft, item, decide(asked, self._knowledge))
 
     def _normalized(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> ComplaintRecord:
         settings = self._gateway.config.company
@@ -131,12 +134,16 @@ class Turns:
             timezone=settings.timezone,
         )
 
-    def _opened(self, draft: Draft, work: Work, item: WorkItem, record: ComplaintRecord) -> ComplaintRecord:
+    def _opened(
+        self, draft: Draft, item: WorkItem, record: ComplaintRecord, before: ComplaintRecord | None
+    ) -> ComplaintRecord:
         """Give a new record its number, and every record the deadlines of its urgency."""
         if not record.number:
-            number = case_number(self._gateway.keys, item.key, item.message.at)
-            standing = msgspec.structs.replace(record.standing, repeat_of=work.previous)
-            record = msgspec.structs.replace(record, number=number, standing=standing)
+            record = msgspec.structs.replace(record, number=case_number(self._gateway.keys, item.key, item.message.at))
+            if before is not None:
+                who = msgspec.structs.replace(record.who, customer_class="returning")
+                record = msgspec.structs.replace(record, who=who)
+                record = _standing(record, repeat_of=before.number if _same_matter(before, record) else "")
             draft.journal.append(_line(record, "opened", item.message.at, "customer", {"message": item.key}))
         deadlines = self._deadlines(record)
         if deadlines == record.standing.deadlines:
@@ -171,20 +178,29 @@ class Turns:
 
     # what a decision means
 
-    def _apply(self, draft: Draft, work: Work, item: WorkItem, decision: Decision) -> None:
+    def _apply(self, draft: Draft, item: WorkItem, decision: Decision) -> None:
         draft.state = decision.state
         draft.replies += [(item, n, reply) for n, reply in enumerate(decision.replies)]
         draft.traces.append({"message": item.key, "entry": decision.entry, "trace": decision.trace})
+        if decision.reopen and draft.status in ENDED:
+            self._reopen(draft, item)
         if decision.handoff is not None:
             self._hand_off(draft, item, decision.handoff)
         elif decision.disposition:
             draft.status = "withdrawn" if decision.disposition == "withdrawn" else "resolved"
-        elif draft.owner == BOT:
+        elif draft.owner == BOT and draft.status not in ENDED:
             draft.status = "waiting_customer" if decision.replies else "waiting_bot"
         if draft.record is not None:
             draft.record = _standing(draft.record, **_changes(draft, decision))
         if decision.replies:
             draft.answered.append(decision.entry)
+
+    def _reopen(self, draft: Draft, item: WorkItem) -> None:
+        draft.status = "waiting_bot"
+        draft.notices.append(Entry(seq=0, kind="notice", at=item.message.at, notice="reopened", author=BOT))
+        if draft.record is not None:
+            draft.record = _standing(draft.record, disposition="", outcome="")
+            draft.journal.append(_line(draft.record, "reopened", item.message.at, BOT, {"message": item.key}))
 
     def _hand_off(self, draft: Draft, item: WorkItem, handoff: Handoff) -> None:
         draft.status = "waiting_agent"
@@ -278,6 +294,18 @@ class Turns:
             for name in self._gateway.sinks
             for event in events
         ]
+
+
+def _is_over(record: ComplaintRecord | None, at: datetime) -> bool:
+    """Whether a message at ``at`` no longer belongs to the case."""
+    return record is not None and record.standing.status in ENDED and at - record.updated_at > REOPENS_FOR
+
+
+def _same_matter(before: ComplaintRecord, now: ComplaintRecord) -> bool:
+    """A repeat: the same person names the same order again, or complains of the same again."""
+    orders = {found.value for found in before.what.order_numbers} & {found.value for found in now.what.order_numbers}
+    category = before.what.category is not None and now.what.category is not None
+    return bool(orders) or (category and before.what.category.value == now.what.category.value)
 
 
 def _standing(record: ComplaintRecord, **changes: object) -> ComplaintRecord:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+
+import msgspec
 
 from channels.base import Request, Secret, Sender
 from channels.webchat import SESSION, Session, Settings, Webchat
+from gateway.blobs import Blobs
 
 SESSION_SECRET = Secret("session-secret-for-tests-only-0123456789")
 IDENTITY_SECRET = Secret("identity-secret-for-tests-only-987654321")
@@ -63,3 +67,26 @@ EXPECTED = [
         "language": "zh-Hans",
     }
 ]
+
+URL = "https://intake.example/widget/v1/messages"
+QUERY = {"site": "lantern"}
+HANDSHAKE = Request(
+    url="https://intake.example/widget/v1/session",
+    query=QUERY,
+    headers={"content-type": "application/json"},
+    body=b'{"visitor":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}',
+    at=datetime(2026, 11, 22, 8, 0, tzinfo=UTC),
+)
+#: The smallest picture that is one.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+async def attachment(blobs: Blobs, at: datetime) -> bytes:
+    """A message with an upload: the window has sent the file before."""
+    kept = await blobs.put(PIXEL, name="crack.png", type="image/png", limit=len(PIXEL))
+    sender = Sender(id="visitor:abcdefghijklmnopqrstuvwxyz")
+    session = Session(account=ACCOUNT, thread=THREAD, sender=sender, expires_at=at + SESSION)
+    token = channel().upload_token(session, kept, at)
+    return msgspec.json.encode({"client_msg_id": "a-file-0001", "text": "看照片", "attachments": [token]})

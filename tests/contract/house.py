@@ -1,0 +1,122 @@
+"""A real gateway for one channel, small enough to be made for every promise: real store, real files, no workers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
+
+from channels.base import Answer, Inbound, Request
+from gateway import app, config
+from gateway.context import GATEWAY, Gateway
+from gateway.store.base import InboxRow, Quarantined, StoreUnavailable
+from gateway.store.sqlite import SqliteStore
+from gateway.web import doors, problems
+from tests.contract.case import Case
+
+SECRET = "contract-suite-secret-0123456789abcdef"
+
+
+class FullStore(SqliteStore):
+    """A store that says what a full disk says, once told to."""
+
+    full = False
+
+    async def append(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+        return await super().append(*args, **kwargs)  # type: ignore[arg-type]
+
+
+class House:
+    """A gateway with one channel account, and what the promises ask of it."""
+
+    def __init__(
+        self,
+        case: Case,
+        gateway: Gateway,
+        store: FullStore,
+        client: TestClient[web.Request, web.Application],
+        folder: Path,
+    ) -> None:
+        self.case, self.gateway, self.store, self._client = case, gateway, store, client
+        self.folder = folder
+
+    async def deliver(self, request: Request) -> Answer:
+        """One delivery over HTTP, at the time that the request says."""
+        self.gateway.clock = lambda: request.at
+        url = URL(request.url)
+        async with self._client.request(
+            request.method, url.path, params=dict(request.query), headers=dict(request.headers), data=request.body
+        ) as answer:
+            return Answer(status=answer.status, body=await answer.read())
+
+    async def rows(self) -> tuple[InboxRow, ...]:
+        """The inbox, oldest first."""
+        page = await self.gateway.store.inbox(limit=500)
+        return tuple(sorted(page.items, key=lambda row: row.id))
+
+    async def messages(self) -> list[Inbound]:
+        """What is stored, oldest first."""
+        return [await self.gateway.store.inbox_message(row.id) for row in await self.rows()]
+
+    async def quarantined(self) -> tuple[Quarantined, ...]:
+        """What could not be read."""
+        return (await self.gateway.store.quarantined(limit=500)).items
+
+
+@asynccontextmanager
+async def open_house(case: Case, folder: Path) -> AsyncIterator[House]:
+    """The house in ``folder``; a second one there finds what the first has stored."""
+    loaded = config.Loaded(
+        config=config.Config(
+            secret=SECRET,
+            public_url="https://intake.example",
+            egress=config.EgressSettings(allow=("127.0.0.0/8", "::1/128")),
+        ),
+        file="",
+        text="",
+        folder=folder,
+    )
+    store = FullStore(loaded.data / "allears.db")
+    gateway = app.assemble(loaded, store=store)
+    gateway.channels = {(case.name, case.account): case.channel()}
+    await store.open()
+    server = web.Application()
+    server[GATEWAY] = gateway
+    problems.install(server)
+    server.add_routes(doors.routes(gateway))
+    try:
+        async with TestClient(TestServer(server)) as client:
+            yield House(case, gateway, store, client, folder)
+    finally:
+        await gateway.egress.close()
+        await store.close()
+
+
+@contextmanager
+def full_disk(house: House) -> Iterator[None]:
+    """While it lasts, nothing can be written."""
+    house.store.full = True
+    try:
+        yield
+    finally:
+        house.store.full = False
+
+
+def fields(messages: Sequence[Inbound], names: Sequence[str]) -> list[dict[str, object]]:
+    """Chosen attributes of messages; ``sender`` is the sender's id."""
+    return [
+        {name: message.sender.id if name == "sender" else getattr(message, name) for name in names}
+        for message in messages
+    ]
+
+
+def without_raw(message: Inbound) -> Inbound:
+    """A message as it compares with another delivery of the same event."""
+    return msgspec.structs.replace(message, raw=b"")
