@@ -28,6 +28,8 @@ UNMATCHED = 0.38
 #: Fewer content units than this are a heading, not a question.
 FEWEST_UNITS = 2.0
 MOST_OFFERED = 3
+#: From here on a text says the same as an example, however short it is.
+SAME = 0.75
 
 Verdict = Literal["answer", "offer", "none"]
 
@@ -64,12 +66,12 @@ def find(view: View) -> Match:
 
 
 def _is_whole(view: View, fired: list[str]) -> str:
-    """An entry for which this very message was written down, if it is the only one."""
+    """The entry for which this very message was written down, as a whole phrase or as an example."""
     said = view.utterance.compact
-    exact = [n for n in fired if any(said in pattern.whole for pattern in view.knowledge.entries[n].patterns)]
-    if len(exact) != 1 or _unfit(view, view.knowledge.entries[exact[0]]):
-        return ""
-    return exact[0]
+    entries = view.knowledge.entries
+    exact = [name for name in fired if any(said in pattern.whole for pattern in entries[name].patterns)]
+    name = view.knowledge.index.exact.get(said, "") if not exact else exact[0] if len(exact) == 1 else ""
+    return name if name and not _unfit(view, entries[name]) else ""
 
 
 def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
@@ -88,9 +90,14 @@ def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
             open_.append(each)
     best = open_[0] if open_ else None
     rival = next((each for each in near if best and each.entry != best.entry and each.entry in fired), None)
-    if best and not (rival and best.score - rival.score < MARGIN) and not _stronger_stranger(best, near):
+    if best and not (rival and _too_close(best, rival)) and not _stronger_stranger(best, near):
         return Match("answer", view.knowledge.entries[best.entry], best.score, steps=tuple(steps))
     return _offer(view, fired, near, steps)
+
+
+def _too_close(best: Near, rival: Near) -> bool:
+    """Two rules fired: the second is nearly as near, or knows words of the message that the first does not."""
+    return best.score - rival.score < MARGIN or rival.unmatched < best.unmatched
 
 
 def _stronger_stranger(best: Near, near: list[Near]) -> bool:
@@ -102,10 +109,12 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
     """Middle band: name what it may be, unless the customer complains."""
     if view.is_grievance:
         return Match("none", steps=tuple(steps))
+    asks = view.utterance.is_question or view.kind in ("enquiry", "request")
     maybe = [
         each.entry
         for each in near
-        if (each.score >= OFFER or each.entry in fired) and not _unfit(view, view.knowledge.entries[each.entry])
+        if (each.entry in fired or (asks and each.score >= OFFER))
+        and not _unfit(view, view.knowledge.entries[each.entry])
     ]
     if not maybe:
         return Match("none", steps=tuple(steps))
@@ -123,7 +132,7 @@ def _veto(view: View, near: Near, fired: bool) -> str:
         return "not near enough"
     if near.unmatched > UNMATCHED:
         return "says something the entry knows nothing of"
-    if view.utterance.units < FEWEST_UNITS:
+    if view.utterance.units < FEWEST_UNITS and near.best < SAME:
         return "too short to be sure"
     return ""
 
@@ -132,8 +141,8 @@ def _unfit(view: View, entry: Entry) -> str:
     """Guards that hold whatever the nearness."""
     if view.is_grievance and entry.covers == "enquiry":
         return "a complaint, the entry answers enquiries"
-    if not view.is_grievance and entry.covers == "complaint":
-        return "an enquiry, the entry answers complaints"
+    if entry.covers == "complaint" and view.kind in ("praise", "suggestion"):
+        return f"{view.kind}, the entry answers complaints"
     if set(view.risks) - set(entry.allow_risks):
         return "risk: " + ", ".join(view.risks)
     if view.is_urgent or view.is_angry:

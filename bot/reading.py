@@ -64,7 +64,7 @@ def read_all(files: Mapping[str, str]) -> Knowledge:
         phrases=found.phrases,
         words=found.words,
         matcher=Matcher(patterns),
-        index=Index({entry.id: _questions(entry, found.table) for entry in found.entries.values()}),
+        index=_index(found),
         table=found.table,
         version=_version(files),
     )
@@ -74,7 +74,25 @@ def _fold_table(tables: Iterable[Mapping[str, Node]]) -> Fold:
     simplified: dict[str, str] = {}
     for each in tables:
         simplified.update(zip(each["traditional"].text(), each["simplified"].text(), strict=False))
-    return Fold(simplified)
+    # A character that others fold to stays: else 麼 → 么 and 么 → 幺 would make one word two.
+    reached = set(simplified.values())
+    return Fold({char: to for char, to in simplified.items() if char not in reached})
+
+
+def _index(found: _Read) -> Index:
+    """The rule's words belong to what an entry knows: the author named them."""
+    entries = found.entries.values()
+    return Index(
+        {entry.id: _questions(entry, found.table) for entry in entries},
+        {entry.id: frozenset(_rule_words(entry, found.table)) for entry in entries},
+    )
+
+
+def _rule_words(entry: Entry, table: Fold) -> Iterable[str]:
+    for pattern in entry.patterns:
+        for group in pattern.all:
+            for each in group:
+                yield from Utterance(" ".join(each.parts), table).content
 
 
 def _questions(entry: Entry, table: Fold) -> list[Utterance]:

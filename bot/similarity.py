@@ -23,10 +23,11 @@ Vector = dict[str, float]
 
 @dataclass(frozen=True)
 class Near:
-    """How near an entry is: the mean of centroid and best example, and the share of the text it has no word for."""
+    """How near an entry is: a mean of the centroid and the ``best`` example, and the share of the text it has no word for."""
 
     entry: str
     score: float
+    best: float
     unmatched: float
     example: str
 
@@ -48,21 +49,27 @@ class _Indexed:
 class Index:
     """Built once from entry id → example questions (all languages together: customers mix them)."""
 
-    def __init__(self, examples: Mapping[str, Sequence[Utterance]]) -> None:
+    def __init__(
+        self, examples: Mapping[str, Sequence[Utterance]], vocabulary: Mapping[str, frozenset[str]] | None = None
+    ) -> None:
+        """``vocabulary`` adds content words that an entry knows besides those of its examples (its rule's)."""
+        self._known = vocabulary or {}
         said = {entry: texts for entry, texts in examples.items() if texts}
         self._rarity = _rarity(said)
         self._rarest = max(self._rarity.values(), default=1.0)
-        self._entries = {entry: self._indexed(texts) for entry, texts in said.items()}
+        self._entries = {entry: self._indexed(entry, texts) for entry, texts in said.items()}
         self._postings = self._invert()
+        self.exact = _exact(said)
+        """Compact text → the one entry it is an example of."""
 
-    def _indexed(self, said: Sequence[Utterance]) -> _Indexed:
+    def _indexed(self, name: str, said: Sequence[Utterance]) -> _Indexed:
         examples = tuple(_Example(each.text, self._vector(each.features), each.negated) for each in said)
         centroid: Vector = {}
         for example in examples:
             for feature, weight in example.vector.items():
                 centroid[feature] = centroid.get(feature, 0.0) + weight
         vocabulary = frozenset(word for each in said for word in each.content)
-        return _Indexed(_unit(centroid), examples, vocabulary)
+        return _Indexed(_unit(centroid), examples, vocabulary | self._known.get(name, frozenset()))
 
     def _vector(self, counts: Vector) -> Vector:
         rarity = self._rarity
@@ -104,7 +111,7 @@ class Index:
                 if score > best:
                     best, text = score, example.text
         score = 0.6 * best + 0.4 * _dot(vector, entry.centroid)
-        return Near(name, min(1.0, score), self._unmatched(entry, utterance), text)
+        return Near(name, min(1.0, score), best, self._unmatched(entry, utterance), text)
 
     def _unmatched(self, entry: _Indexed, utterance: Utterance) -> float:
         total = missing = 0.0
@@ -114,6 +121,15 @@ class Index:
             if word not in entry.vocabulary:
                 missing += weight
         return missing / total if total else 1.0
+
+
+def _exact(said: Mapping[str, Sequence[Utterance]]) -> dict[str, str]:
+    """What two entries both have as an example decides nothing and is left out."""
+    found: dict[str, str] = {}
+    for entry, texts in said.items():
+        for text in texts:
+            found[text.compact] = entry if found.get(text.compact, entry) == entry else ""
+    return {text: entry for text, entry in found.items() if text and entry}
 
 
 def _rarity(said: Mapping[str, Sequence[Utterance]]) -> dict[str, float]:

@@ -18,6 +18,10 @@ _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 _NOT_WORD = re.compile(r"[\W_]+")
 _A_NOT_A = re.compile(r"(.)[不没]\1|是否|能否|可否|有没有|不好意思|没问题|不过|不同|不客气|差不多|要不要")
 _NEGATION_HAN = re.compile(r"[不没未无别勿]")
+_QUESTION = re.compile(
+    r"[?？吗呢]|怎|如何|哪|几[天点个号时月年]|多少|多久|多长|多大|什么|啥|谁|是否|能不能|可不可以|可以.{0,8}么|有没有|是不是|请问"
+    r"|\b(?:how|what|when|where|which|who|why|can i|can you|could|do you|does|is it|is there|are there|are you|may i)\b"
+)
 _NEGATION_WORDS = (
     "not no never cannot cant without unable dont doesnt didnt isnt wasnt wont havent hasnt nothing neither nor"
 )
@@ -74,6 +78,10 @@ class Utterance:
         if any(token.replace("'", "") in _NEGATIONS for token in self.tokens):
             return True
         return bool(_NEGATION_HAN.search(_A_NOT_A.sub("", self.folded)))
+
+    @cached_property
+    def is_question(self) -> bool:
+        return bool(_QUESTION.search(self.folded))
 
     @property
     def is_long(self) -> bool:

@@ -12,6 +12,8 @@ from bot.skills.receipt import empathy
 from bot.view import Outcome, View
 
 MOST_MISSES = 2
+#: A text of so many content units that asks nothing is a report: it is taken in, not sent back.
+STATEMENT = 4.0
 
 
 def slot_answer(view: View) -> Outcome | None:
@@ -63,9 +65,9 @@ def helped(view: View) -> Outcome | None:
 
 def complaint(view: View) -> Outcome | None:
     """A complaint gets a receipt and a person; where an entry covers it, its answer besides."""
-    if not view.is_grievance:
-        return None
     entry = view.match.entry if view.match.verdict == "answer" else None
+    if not view.is_grievance and not (entry and entry.covers == "complaint"):
+        return None
     lead = ""
     if entry:
         lead = "\n".join(part for part in (empathy(view), said_by(view, entry)) if part)
@@ -148,6 +150,8 @@ def miss(view: View) -> Outcome:
         return hand_off(view, "doubt", why="too much for a simple answer" if view.utterance.is_long else view.kind)
     if view.state.asking == "which":
         return hand_off(view, "doubt", why="none of the offered questions")
+    if view.utterance.units >= STATEMENT and not view.utterance.is_question:
+        return hand_off(view, "doubt", why="a report, not a question")
     misses = view.state.misses + 1
     if misses >= MOST_MISSES:
         return hand_off(view, "misses", why=f"{misses} misses")

@@ -1,0 +1,73 @@
+"""Talks with the bot without a server: the same normalizer and the same decision, with a company and a clock that stand still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from msgspec.structs import replace
+
+from bot.decide import decide
+from bot.decision import Asked, Company, Context, Decision, State, Turn
+from bot.knowledge import Knowledge
+from channels.base import Inbound, Sender
+from normalizer.normalize import normalize
+from normalizer.record import ComplaintRecord
+from normalizer.rules import Rules
+
+#: A working Friday afternoon in Shanghai.
+START = datetime(2026, 11, 20, 6, 0, tzinfo=timezone.utc)
+
+
+@dataclass
+class Rehearsal:
+    """One conversation with the bot. ``context`` may be changed between turns to stand for what people do."""
+
+    knowledge: Knowledge
+    rules: Rules
+    context: Context = field(
+        default_factory=lambda: Context(
+            company=Company(name="Allears", timezone="Asia/Shanghai"),
+            number="AE-2026-0001",
+            status_url="https://shop.example/status/AE-2026-0001",
+            respond_by=START + timedelta(hours=3),
+        )
+    )
+    state: State = field(default_factory=State)
+    record: ComplaintRecord | None = None
+    turns: int = 0
+
+    def say(self, text: str, *, choice: str = "", attachments: int = 0, language: str = "") -> Decision:
+        """One customer turn: normalized, decided, and the conversation moved on."""
+        self.turns += 1
+        at = START + timedelta(minutes=self.turns)
+        key = f"turn-{self.turns}"
+        self.record = self._normalized(text, key, at, language)
+        turn = Turn(key=key, text=text, at=at, choice=choice, attachments=attachments, language=language)
+        decision = decide(Asked(turn=turn, state=self.state, record=self.record, context=self.context), self.knowledge)
+        self.state = decision.state
+        if decision.handoff is not None:
+            self.context = replace(self.context, owner="", status="waiting_agent")
+        return decision
+
+    def _normalized(self, text: str, key: str, at: datetime, language: str) -> ComplaintRecord:
+        message = Inbound(
+            channel="webchat",
+            account="rehearsal",
+            external_id=key,
+            thread="rehearsal",
+            sender=Sender(id="customer"),
+            at=at,
+            text=text,
+            language=language,
+        )
+        return normalize(
+            message,
+            key=key,
+            rules=self.rules,
+            received_at=at,
+            processed_at=at,
+            conversation="rehearsal",
+            so_far=self.record,
+            timezone=self.context.company.timezone,
+        )
