@@ -67,12 +67,14 @@ class CheckedResolver(AbstractResolver):
 
     def __init__(self, allow: Sequence[IPv4Network | IPv6Network], inner: AbstractResolver | None = None) -> None:
         self._allow = allow
-        self._inner = inner or aiohttp.ThreadedResolver()
+        self._inner = inner
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The allowed addresses of a name. Raises :class:`Refused` when it has addresses but no allowed one."""
+        if self._inner is None:
+            self._inner = aiohttp.ThreadedResolver()  # it wants a running event loop
         found = await self._inner.resolve(host, port, family)
         good = [result for result in found if allowed(ip_address(result["host"]), self._allow)]
         if found and not good:
@@ -80,7 +82,8 @@ class CheckedResolver(AbstractResolver):
         return good
 
     async def close(self) -> None:
-        await self._inner.close()
+        if self._inner is not None:
+            await self._inner.close()
 
 
 class Egress:
@@ -88,7 +91,7 @@ class Egress:
 
     def __init__(self, allow: Sequence[str] = (), *, resolver: AbstractResolver | None = None) -> None:
         self._allow = tuple(ip_network(network, strict=False) for network in allow)
-        self._resolver = CheckedResolver(self._allow, resolver)
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def http(self, call: Call) -> Answer:
@@ -183,7 +186,9 @@ class Egress:
             trace.on_connection_reuseconn.append(_connected)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    resolver=self._resolver, use_dns_cache=False, keepalive_timeout=KEEP_ALIVE_SECONDS
+                    resolver=CheckedResolver(self._allow, self._resolver),
+                    use_dns_cache=False,
+                    keepalive_timeout=KEEP_ALIVE_SECONDS,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
