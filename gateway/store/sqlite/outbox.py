@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from channels.base import Attachment
-from gateway.store.base import NewSend, NotFound, Send, SendResult
+from gateway.store.base import NewSend, NotFound, Send, SendResult, StoreError
 from gateway.store.sqlite import records, rows, timeline
 
 FROM = "outbox o LEFT JOIN conversation c ON c.n = o.conv"
@@ -36,7 +36,10 @@ def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: 
 
 
 def _use_files(connection: sqlite3.Connection, conv: int, body: bytes) -> None:
-    files = msgspec.json.decode(body, type=_Files).attachments
+    try:
+        files = msgspec.json.decode(body, type=_Files).attachments
+    except msgspec.MsgspecError as err:
+        raise StoreError(f"what is to be sent is no message: {err}") from err
     uses = [(a.digest, conv) for a in files if a.digest]
     connection.executemany("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", uses)
 
