@@ -63,7 +63,7 @@ class JsonlSink:
         self._settings = settings
         self._folder: Path | None = None
         self._known: OrderedDict[str, None] | None = None
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[str, bytes, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     def use_folder(self, folder: Path) -> None:
@@ -85,8 +85,12 @@ class JsonlSink:
 
     async def deliver(self, body: bytes, key: str, at: datetime, tools: Tools) -> str:  # noqa: ARG002
         """Append one event. The reference is empty: a file has none."""
+        try:
+            id = _IDS.decode(body).id
+        except msgspec.DecodeError as err:
+            raise Refused("not an event") from err
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((body, done))
+        self._waiting.append((id, body, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         await done
@@ -108,43 +112,30 @@ class JsonlSink:
             group, self._waiting = self._waiting, []
             error: ChannelError | None = None
             try:
-                await asyncio.to_thread(self._append, [body for body, _ in group])
+                await asyncio.to_thread(self._append, {id: body for id, body, _ in group})
             except OSError as err:
                 error = _channel_error(err)
             except ChannelError as err:
                 error = err
-            for _, done in group:
+            for _, _, done in group:
                 if done.done():  # whoever waited was cancelled
                     continue
                 done.set_result(None) if error is None else done.set_exception(error)
 
-    def _append(self, bodies: list[bytes]) -> None:
+    def _append(self, events: dict[str, bytes]) -> None:
         path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._known is None:
             self._known = _read_back(path)
-        lines, ids = self._fresh(bodies, self._known)
-        if not lines:
+        fresh = {id: body for id, body in events.items() if id not in self._known}
+        if not fresh:
             return
         self._rotate(path)
-        _append_durably(path, b"".join(lines))
-        for id in ids:
-            self._known[id] = None
+        # A line feed can only be white space between the tokens of JSON.
+        _append_durably(path, b"".join(body.replace(b"\n", b" ") + b"\n" for body in fresh.values()))
+        self._known.update(dict.fromkeys(fresh))
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-
-    @staticmethod
-    def _fresh(bodies: list[bytes], known: OrderedDict[str, None]) -> tuple[list[bytes], list[str]]:
-        """The lines that are not there yet, with their ids."""
-        lines: dict[str, bytes] = {}
-        for body in bodies:
-            try:
-                id = _IDS.decode(body).id
-            except msgspec.DecodeError as err:
-                raise Refused("not an event") from err
-            if id not in known:
-                lines[id] = body.replace(b"\n", b" ") + b"\n"
-        return list(lines.values()), list(lines)
 
     def _rotate(self, path: Path) -> None:
         limit = self._settings.rotate_bytes
