@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from normalizer.record import ComplaintRecord
 from normalizer.rules import Rules
 
 #: A working Friday afternoon in Shanghai.
-START = datetime(2026, 11, 20, 6, 0, tzinfo=timezone.utc)
+START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 
 
 @dataclass
