@@ -346,6 +346,10 @@ class Channel(Protocol):
     """Whether a repeated ``send`` with the same ``Outbound.key`` is one message for the customer."""
     account: str
 
+    def __init__(self, account: str, settings: Any) -> None:
+        """Made with an instance of the class' ``settings``. Raises ValueError when a credential is missing."""
+        ...
+
     async def send(self, out: Outbound, tools: Tools) -> Receipt:
         """Send one message.
 

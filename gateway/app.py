@@ -21,8 +21,8 @@ from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
+from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
-from gateway.sinks.base import load as load_sink
 from gateway.store.base import Store
 from gateway.store.sqlite import SqliteStore
 from gateway.wake import LocalWake
@@ -118,4 +118,10 @@ def _channels(loaded: Loaded, keys: Keys) -> dict[tuple[str, str], Channel]:
 
 
 def _sinks(loaded: Loaded) -> dict[str, Sink]:
-    return {name: load_sink(kind)(name, settings) for name, kind, settings in sink_settings(loaded)}
+    made: dict[str, Sink] = {}
+    for name, kind, settings in sink_settings(loaded):
+        sink = sinks.load(kind)(name, settings)
+        if isinstance(sink, sinks.KeepsFiles):
+            sink.use_folder(loaded.data)
+        made[name] = sink
+    return made

@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -216,8 +217,9 @@ def convert(tree: Any, type: type[T], *, file: str = "", text: str = "", prefix:
         return msgspec.convert(tree, type, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as err:
         message, _, path = str(err).partition(" - at `$")
-        key = prefix + re.sub(r"\[\.\.\.\]", "", path.rstrip("`")).lstrip(".")
-        raise ConfigError(message, file=file, line=line_of(text, key), key=key.strip(".")) from err
+        inner = path.rstrip("`").replace("[...]", "").lstrip(".")
+        key = ".".join(filter(None, (prefix, inner)))
+        raise ConfigError(message, file=file, line=line_of(text, key), key=key) from err
 
 
 def _decode(type: type, value: Any) -> Any:
@@ -231,8 +233,8 @@ def line_of(text: str, key: str) -> int:
     wanted = [part for part in key.split(".") if part]
     best, best_depth = 0, 0
     for number, path in _lines(text):
-        depth = sum(1 for a, b in zip(path, wanted) if a == b)
-        if depth == len(path) and depth > best_depth:
+        depth = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, wanted)))
+        if depth > best_depth and depth in (len(path), len(wanted)):
             best, best_depth = number, depth
     return best
 

@@ -6,15 +6,14 @@ from the inbound message's key, so that doing it again after a crash makes the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from bot.decide import decide
-from normalizer.normalize import normalize
 
 from bot import failure
+from bot.decide import decide
 from bot.decision import Asked, Company, Context, Decision, Handoff, Reply, State, Turn
 from channels.base import Button, Outbound
 from gateway.calendar import Calendar
@@ -23,6 +22,7 @@ from gateway.events import events_between
 from gateway.numbers import case_number
 from gateway.status_link import status_url
 from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem
+from normalizer.normalize import normalize
 from normalizer.record import ComplaintRecord, Deadlines, Standing, Status
 
 _STATE = msgspec.json.Decoder(State)
@@ -304,8 +304,8 @@ def _is_over(record: ComplaintRecord | None, at: datetime) -> bool:
 def _same_matter(before: ComplaintRecord, now: ComplaintRecord) -> bool:
     """A repeat: the same person names the same order again, or complains of the same again."""
     orders = {found.value for found in before.what.order_numbers} & {found.value for found in now.what.order_numbers}
-    category = before.what.category is not None and now.what.category is not None
-    return bool(orders) or (category and before.what.category.value == now.what.category.value)
+    was, now_is = before.what.category, now.what.category
+    return bool(orders) or (was is not None and now_is is not None and was.value == now_is.value)
 
 
 def _standing(record: ComplaintRecord, **changes: object) -> ComplaintRecord:
@@ -324,5 +324,5 @@ def _changes(draft: Draft, decision: Decision) -> dict[str, object]:
     return changes
 
 
-def _line(record: ComplaintRecord, what: str, at: datetime, by: str, body: dict[str, object]) -> JournalLine:
+def _line(record: ComplaintRecord, what: str, at: datetime, by: str, body: Mapping[str, object]) -> JournalLine:
     return JournalLine(number=record.number, what=what, at=at, by=by, body=body)

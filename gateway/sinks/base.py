@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -58,6 +58,8 @@ class Sink(Protocol):
     kind: ClassVar[str]
     settings: ClassVar[type[msgspec.Struct]]
     name: str
+
+    def __init__(self, name: str, settings: Any) -> None: ...
 
     async def deliver(self, body: bytes, key: str, at: datetime, tools: Tools) -> str:
         """Deliver one event (the JSON of an :class:`Event`); returns the downstream reference or "".

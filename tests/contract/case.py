@@ -61,7 +61,7 @@ class Case:
     def channel(self, **changes: Any) -> PushChannel:
         """A fresh object of the channel, as the gateway makes it."""
         tree = {**self.module.SETTINGS, **self.settings, **changes}
-        channel = self.channel_type(self.account, config.convert(tree, self.channel_type.settings))  # type: ignore[call-arg]
+        channel = self.channel_type(self.account, config.convert(tree, self.channel_type.settings))
         if isinstance(channel, base.Keyed):
             channel.use_key(b"k" * 32)
         assert isinstance(channel, PushChannel)
@@ -69,7 +69,7 @@ class Case:
 
     def unsafe(self) -> None:
         """Make the channel without its credential."""
-        self.channel_type(self.account, config.convert(self.module.UNSAFE, self.channel_type.settings))  # type: ignore[call-arg]
+        self.channel_type(self.account, config.convert(self.module.UNSAFE, self.channel_type.settings))
 
     def request(self, body: bytes, *, at: datetime = NOW, **changes: Any) -> Request:
         """A good delivery of a body."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from channels.base import Answer, Inbound, Request
+from channels.base import Accepted, Answer, Inbound, Request
 from gateway import app, config
 from gateway.context import GATEWAY, Gateway
 from gateway.store.base import InboxRow, Quarantined, StoreUnavailable
@@ -27,10 +28,12 @@ class FullStore(SqliteStore):
 
     full = False
 
-    async def append(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+    async def append(
+        self, messages: Sequence[Inbound], *, received_at: datetime, cursor: tuple[str, str, str] | None = None
+    ) -> tuple[Accepted, ...]:
         if self.full:
             raise StoreUnavailable("the disk is full")
-        return await super().append(*args, **kwargs)  # type: ignore[arg-type]
+        return await super().append(messages, received_at=received_at, cursor=cursor)
 
 
 class House:
