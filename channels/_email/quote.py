@@ -320,12 +320,7 @@ def _sign_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
 
 
 def _signature_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
-    start = len(lines)
-    for index, line in enumerate(lines):
-        if index and any(rest.text.strip() for rest in lines[:index]) and _starts_signature(lines, index, line.text):
-            start = index
-            break
-    end = start
+    start = end = _signature_start(lines)
     while end:
         text = lines[end - 1].text.strip()
         if (
@@ -350,25 +345,40 @@ def _own_address(lines: list[Line], end: int) -> bool:
     )
 
 
-def _starts_signature(lines: list[Line], at: int, text: str) -> bool:
-    if lines[at].quoted:
-        return False
-    below = [line.text.strip() for line in lines[at + 1 :] if line.text.strip()]
-    legal = next((number for number, line in enumerate(below) if phrases.LEGAL.search(line)), len(below))
-    below = below[:legal]
+#: A signature stands within this many last lines, the lawyers' notice included.
+_SIGNATURE_LINES = 120
+
+
+def _signature_start(lines: list[Line]) -> int:
+    """The first line of the signature, the number of lines when there is none."""
+    first = next((index for index, line in enumerate(lines) if line.text.strip()), len(lines))
+    for index in range(max(first + 1, len(lines) - _SIGNATURE_LINES), len(lines)):
+        if not lines[index].quoted and _opens_signature(lines, index, lines[index].text):
+            return index
+    return len(lines)
+
+
+def _opens_signature(lines: list[Line], at: int, text: str) -> bool:
     if _DASHES.match(text):
-        return len(below) <= 30 and not any(line.quoted for line in lines[at:])
-    if len(below) > 25:
-        return False
+        return len(_below(lines, at)) <= 30 and not any(line.quoted for line in lines[at:])
     if _WEAK.match(text):
-        return bool(below) and all(_terse(line) for line in below)
+        below = _below(lines, at)
+        return 0 < len(below) <= 25 and all(_terse(line) for line in below)
     if _TABLE_SIGN.match(text):
-        return len(below) <= 6
+        return len(_below(lines, at)) <= 6
     if phrases.CLOSING.match(text):
-        return all(_terse(line) for line in below)
+        below = _below(lines, at)
+        return len(below) <= 25 and all(_terse(line) for line in below)
     if _DASH_NAME.match(text) and not _bullets(lines, at):
-        return len(below) <= 2 and all(phrases.MOBILE.match(line) or _terse(line) for line in below)
+        below = _below(lines, at)
+        return len(below) <= 2 and all(_terse(line) for line in below)
     return False
+
+
+def _below(lines: list[Line], at: int) -> list[str]:
+    """The words under a line, up to the lawyers' notice."""
+    below = [line.text.strip() for line in lines[at + 1 :] if line.text.strip()]
+    return below[: next((number for number, line in enumerate(below) if phrases.LEGAL.search(line[:400])), len(below))]
 
 
 def _bullets(lines: list[Line], at: int) -> bool:
