@@ -68,7 +68,8 @@ async def claim(gateway: Gateway, agent: Agent, id: str, *, force: bool = False)
         )
     except Conflict:
         raise await _taken(gateway, id) from None
-    await _tell_owner(gateway, agent, conversation, {"force": True} if force else {})
+    facts = {"force": True} if force else {}
+    await _restate(gateway, agent, conversation, None, what="claimed", facts=facts, notice="joined")
     _look_again(gateway, id)
     return conversation
 
@@ -107,6 +108,7 @@ async def reply(
         if not await _is_said(gateway, id, send.key):
             raise await _taken(gateway, id) from None
     gateway.wake.signal(wake.OUTBOX)
+    await _restate(gateway, agent, conversation, "waiting_customer")
     _look_again(gateway, id)
 
 
@@ -200,7 +202,7 @@ async def correct(gateway: Gateway, agent: Agent, id: str, *, field: revise.Corr
     except revise.NotAllowed as err:
         raise DeskError("value", str(err)) from None
     facts = {"field": field, "value": value}
-    return await _amend(gateway, agent, conversation, record, "corrected", facts, fence=None, owner=None)
+    return await _amend(gateway, agent, conversation, record, "corrected", facts, fence=None)
 
 
 def typing(gateway: Gateway, agent: Agent, id: str) -> None:
@@ -220,7 +222,7 @@ async def _amend(
     facts: Mapping[str, Any],
     *,
     fence: int | None,
-    owner: str | None,
+    owner: str | None = None,
     sends: Sequence[NewSend] = (),
     notice: str = "",
 ) -> Conversation:
@@ -236,7 +238,7 @@ async def _amend(
             status=record.standing.status,
             notices=notices,
             sends=(*sends, *event_sends(events, gateway.sinks)),
-            journal=(_line_of(gateway, agent, record.number, what, facts),),
+            journal=(_line_of(gateway, agent, record.number, what, facts),) if what else (),
             owner=owner,
         )
     except Stale:
@@ -313,27 +315,30 @@ async def _taken(gateway: Gateway, id: str) -> Taken:
     return Taken(owner, (await people.names(gateway)).get(owner, owner))
 
 
-async def _tell_owner(gateway: Gateway, agent: Agent, conversation: Conversation, facts: Mapping[str, Any]) -> None:
-    """The claim stands already; the record, the customer and the ticket systems learn who has it."""
+async def _restate(
+    gateway: Gateway,
+    agent: Agent,
+    conversation: Conversation,
+    status: Status | None,
+    *,
+    what: str = "",
+    facts: Mapping[str, Any] | None = None,
+    notice: str = "",
+) -> None:
+    """Let the record, the customer and the ticket systems follow an act of the owner that stands already."""
     for _ in range(_TRIES):
-        record = await _record_if_any(gateway, conversation)
-        if record is None or record.standing.owner == agent.id:
+        before = await _record_if_any(gateway, conversation)
+        if before is None:
             return
-        record = revise.owned(record, agent.id, status=record.standing.status, at=gateway.clock())
+        after = revise.owned(before, agent.id, status=status or before.standing.status, at=gateway.clock())
+        if after.standing == before.standing:
+            return
         try:
             await _amend(
-                gateway,
-                agent,
-                conversation,
-                record,
-                "claimed",
-                facts,
-                fence=conversation.fence,
-                owner=None,
-                notice="joined",
+                gateway, agent, conversation, after, what, facts or {}, fence=conversation.fence, notice=notice
             )
         except Taken:
-            return  # already somebody else's: the next owner tells it
+            return  # somebody else's by now: the next owner's acts tell it
         except DeskError:
             continue  # a message came in between; the record is read again
         return

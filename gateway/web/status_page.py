@@ -134,10 +134,10 @@ def _state(shown: Shown, language: str) -> str:
     standing = shown.record.standing
     if standing.status in ENDED:
         return _t(f"state_{standing.status}", language)
-    if standing.owner not in (BOT, NOBODY) and standing.owner in shown.names:
-        return _t("state_agent", language, shown.names[standing.owner])
     if standing.status == "waiting_customer":
         return _t("state_customer", language)
+    if standing.owner not in (BOT, NOBODY) and standing.owner in shown.names:
+        return _t("state_agent", language, shown.names[standing.owner])
     return _t("state_working" if standing.owner == BOT else "state_queue", language)
 
 
@@ -145,7 +145,9 @@ def _promises(shown: Shown, language: str) -> str:
     if shown.record.standing.status in ENDED:
         return f'<p class="soft">{_t("again", language)}</p>'
     deadlines = shown.record.standing.deadlines
-    due = (("respond_by", deadlines.first_response_by), ("resolve_by", deadlines.resolve_by))
+    answered = any(line.what == "replied" and line.body.get("kind") == "human" for line in shown.journal)
+    respond_by = None if answered else deadlines.first_response_by
+    due = (("respond_by", respond_by), ("resolve_by", deadlines.resolve_by))
     rows = [(_t(name, language), _time(at, shown)) for name, at in due if at is not None]
     return _section("promise", _rows(rows), language) if rows else ""
 

@@ -86,7 +86,7 @@ function withDays(entries) {
   const items = [];
   let last = null;
   for (const item of entries) {
-    if (!last || !sameDay(last, item.at)) items.push({ key: `day-${item.at.slice(0, 10)}`, day: item.at });
+    if (!last || !sameDay(last, item.at)) items.push({ key: `day-${item.seq}`, day: item.at });
     items.push({ ...item, key: item.key || `seq-${item.seq}` });
     last = item.at;
   }
@@ -185,6 +185,9 @@ function pendingBubble(send) {
       send.error ? h("span", { class: "reason" }, send.error) : null));
 }
 
+// The owner's words beside it say the same.
+const TOLD_BY_OWNER = ["waiting_agent", "waiting_bot", "new"];
+
 function head() {
   const { conversation, record } = state.data;
   const waits = record && !["closed", "resolved", "withdrawn"].includes(conversation.status);
@@ -196,7 +199,7 @@ function head() {
       h("div", { class: "sub" },
         conversation.number ? h("span", { class: "number" }, conversation.number) : null,
         h("span", {}, value(conversation.channel)),
-        h("span", { class: "tag soft" }, value(conversation.status)),
+        TOLD_BY_OWNER.includes(conversation.status) ? null : h("span", { class: "tag soft" }, value(conversation.status)),
         waits && promise && conversation.status === "waiting_agent" ? h("span", { class: `tag due ${due(promise).state}` }, due(promise).text) : null)),
     h("div", { class: `owner ${isMine() ? "mine" : ""}`, id: "owner" }, ownerText(conversation)),
     h("div", { class: "acts" }, actions.buttons()),

@@ -31,6 +31,7 @@ export function ask(title, content, go = "", act = null) {
   const dialog = fill($("dialog"), form);
   dialog.setAttribute("aria-label", title);
   if (!dialog.open) dialog.showModal();
+  (form.querySelector(".content :is(input, select, textarea, button):not([hidden])") ?? form.querySelector("button")).focus();
   return form;
 }
 

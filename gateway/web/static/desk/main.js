@@ -48,12 +48,11 @@ async function enter() {
     live.connect({ up: () => { lamp(true); look(); }, down: () => lamp(false), frame: heard });
     live.pollWhenDown(look);
   }
-  if (!state.me.has_password) changePassword();
 }
 
 function draw() {
   bar();
-  queue.build(open);
+  queue.build(open, state.me.has_password ? null : changePassword);
   conversation.build();
   record.render();
   if (state.open && state.data) {
@@ -106,6 +105,7 @@ function changePassword() {
   const fresh = h("input", { id: "new-password", type: "password", autocomplete: "new-password", minlength: "10", required: true });
   dialogs.ask(t("change_password"), [
     state.me.has_password ? null : h("p", {}, t("set_password")),
+    h("input", { type: "text", autocomplete: "username", value: state.me.agent.login, hidden: true, readonly: true }),
     state.me.has_password ? h("label", {}, t("old_password"), old) : null,
     h("label", {}, t("new_password"), fresh),
   ], t("save"), async () => {
@@ -116,6 +116,7 @@ function changePassword() {
       throw problem;
     }
     state.me.has_password = true;
+    queue.build(open);
     toast(t("password_changed"), "good");
   });
 }

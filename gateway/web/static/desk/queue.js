@@ -11,10 +11,9 @@ let reading = null;
 let again = false;
 let open = () => {};
 
-export function build(onOpen) {
+export function build(onOpen, setPassword = null) {
   open = onOpen;
   const list = h("div", { class: "lines", id: "lines", role: "listbox", "aria-label": t("queue"), tabindex: "0" });
-  list.addEventListener("focus", () => $("lines").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }));
   fill(
     $("queue"),
     h("div", { class: "views", role: "tablist", "aria-label": t("views") },
@@ -22,6 +21,7 @@ export function build(onOpen) {
         role: "tab", class: "view", id: `view-${view}`, "aria-controls": "lines",
         "aria-selected": String(view === state.view && !state.search), onclick: () => show(view),
       }, t(`view_${view}`), h("span", { class: "count", id: `count-${view}` })))),
+    setPassword ? h("div", { class: "found" }, t("no_password"), " ", h("button", { class: "link", onclick: setPassword }, t("set_one"))) : null,
     h("div", { class: "found", id: "found", hidden: true }),
     list,
   );
@@ -108,6 +108,8 @@ function signature(line) {
 
 const waiting = (line) => line.waiting_since && !["closed", "resolved", "withdrawn"].includes(line.status);
 
+const SHORT = { "zh-Hans": "简", "zh-Hant": "繁", en: "EN" };
+
 function make(line) {
   const unread = isUnread(line);
   return h("div", {
@@ -118,14 +120,14 @@ function make(line) {
     h("span", { class: "name", dir: "auto" }, line.sender_name || t("anonymous")),
     unread ? h("span", { class: "dot", title: t("unread") }, h("span", { class: "visually-hidden" }, t("unread"))) : null,
     h("span", { class: "when" }, waiting(line) ? t("waiting_for", waited(line.waiting_since)) : stamp(line.last_at))),
+  line.summary && line.summary !== line.last_text ? h("div", { class: "about", dir: "auto" }, line.summary) : null,
   h("div", { class: "words", dir: "auto" }, line.last_text || line.summary),
   h("div", { class: "tags" },
     line.urgency === "urgent" ? h("span", { class: "tag urgent" }, value("urgent")) : null,
     waiting(line) && line.due_at ? dueTag(line.due_at) : null,
     line.category ? h("span", { class: "tag" }, value(line.category, state.me.categories)) : null,
     line.handoff_reason ? h("span", { class: "tag soft" }, value(line.handoff_reason)) : null,
-    h("span", { class: "tag soft" }, value(line.channel)),
-    line.language ? h("span", { class: "tag soft" }, line.language) : null,
+    h("span", { class: "tag soft" }, value(line.channel), line.language ? ` · ${SHORT[line.language] ?? line.language}` : ""),
     line.owner && line.owner !== "bot" ? h("span", { class: "tag owner" }, line.owner === state.me.agent.id ? t("owner_me") : line.owner_name) : null));
 }
 

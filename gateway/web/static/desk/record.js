@@ -42,15 +42,18 @@ function recordTab() {
       h("div", { class: "number big" }, record.number),
       h("div", { class: "soft small" }, t("revision", record.revision))),
     record.what.summary ? h("p", { class: "summary", dir: "auto" }, record.what.summary) : null,
-    h("div", { class: "promises" }, promise("respond_by", deadlines.first_response_by, record), promise("resolve_by", deadlines.resolve_by, record)),
+    h("div", { class: "promises" }, promise("respond_by", deadlines.first_response_by, record, isAnswered()), promise("resolve_by", deadlines.resolve_by, record)),
     sections(record).map(([name, fields]) => section(name, fields.filter(([field, values]) => values.length || CORRECTABLE.includes(field)))),
     record.arrival.attachments.length ? h("section", {}, h("h3", {}, t("evidence_files")),
       h("ul", { class: "plain" }, record.arrival.attachments.map((file) => h("li", { dir: "auto" }, file.name, " ", h("span", { class: "soft" }, `${file.type} · ${size(file.size)}`))))) : null,
   ];
 }
 
-function promise(word, iso, record) {
+const isAnswered = () => state.data.journal.some((line) => line.what === "replied" && line.body?.kind === "human");
+
+function promise(word, iso, record, kept = false) {
   if (!iso) return null;
+  if (kept) return h("div", { class: "promise kept" }, h("span", { class: "soft" }, t(word)), h("strong", {}, t("answered")));
   const over = ["closed", "resolved", "withdrawn"].includes(record.standing.status);
   const { text, state: how } = due(iso);
   return h("div", { class: `promise ${over ? "" : how}` }, h("span", { class: "soft" }, t(word)), h("strong", {}, over ? full(iso) : text), over ? null : h("span", { class: "soft small" }, full(iso)));
@@ -128,11 +131,17 @@ function whyTab() {
 
 function decision(turn) {
   const said = state.data.entries.find((entry) => entry.key === turn.message);
+  const isIdle = ({ verdict, detail }) => verdict === "passes" && !detail;
+  const passed = (turn.trace ?? []).filter(isIdle);
+  const deciding = (turn.trace ?? []).filter((one) => !isIdle(one));
   return h("section", { class: "decision" },
     said ? h("blockquote", { dir: "auto" }, said.text) : null,
     turn.entry ? h("p", {}, h("span", { class: "tag" }, turn.entry)) : null,
-    h("ol", { class: "steps" }, (turn.trace ?? []).map((step) => h("li", {}, h("code", {}, step.rule), " ", h("strong", {}, step.verdict), step.detail ? h("span", { class: "soft", dir: "auto" }, ` ${step.detail}`) : null))));
+    h("ol", { class: "steps" }, deciding.map(step)),
+    passed.length ? h("details", {}, h("summary", { class: "soft small" }, t("why_passed", passed.length)), h("ol", { class: "steps" }, passed.map(step))) : null);
 }
+
+const step = ({ rule, verdict, detail }) => h("li", {}, h("code", {}, rule), " ", h("strong", {}, verdict), detail ? h("span", { class: "soft", dir: "auto" }, ` ${detail}`) : null);
 
 function journalTab() {
   const { journal } = state.data;

@@ -13,7 +13,8 @@ function spell(seconds) {
     const minutes = Math.floor((s % HOUR) / MINUTE);
     return t("short_h", Math.floor(s / HOUR)) + (s < 10 * HOUR && minutes ? ` ${t("short_m", minutes)}` : "");
   }
-  return t("short_d", Math.floor(s / DAY));
+  const hours = Math.floor((s % DAY) / HOUR);
+  return t("short_d", Math.floor(s / DAY)) + (s < 3 * DAY && hours ? ` ${t("short_h", hours)}` : "");
 }
 
 export const waited = (iso) => spell((now() - new Date(iso)) / 1000);

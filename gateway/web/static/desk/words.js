@@ -52,6 +52,8 @@ const WORDS = {
   change_password: ["Change password", "修改密码", "修改密碼"],
   set_password: ["You came in by a one-time link and have no password yet. Set one now, so that you can log in again.",
     "您是通过一次性链接进入的，还没有密码。请现在设置，以便下次登录。", "您是透過一次性連結進入的，還沒有密碼。請現在設定，以便下次登入。"],
+  no_password: ["You have no password yet.", "您还没有设置密码。", "您還沒有設定密碼。"],
+  set_one: ["Set one", "立即设置", "立即設定"],
   password_changed: ["The password is changed.", "密码已修改。", "密碼已修改。"],
 
   // list
@@ -130,7 +132,7 @@ const WORDS = {
   n_handed_back: ["{0} handed it back", "{0} 已转回", "{0} 已轉回"],
   n_closed: ["{0} closed the case", "{0} 已办结", "{0} 已辦結"],
   n_reopened: ["{0} reopened the case", "{0} 重新打开", "{0} 重新開啟"],
-  n_joined: ["{0} took over", "{0} 开始接待", "{0} 開始接待"],
+  n_joined: ["{0} joined", "{0} 开始接待", "{0} 開始接待"],
   n_left: ["{0} left the conversation", "{0} 结束接待", "{0} 結束接待"],
   n_failed: ["A message could not be sent", "有消息发送失败", "有訊息傳送失敗"],
   n_withdrawn: ["The customer withdrew the complaint", "客户已撤诉", "客戶已撤訴"],
@@ -154,6 +156,7 @@ const WORDS = {
   journal: ["Journal", "日志", "日誌"],
   no_record: ["No case yet: the first message is still being read.", "尚无投诉单：首条消息正在处理。", "尚無投訴單：首則訊息正在處理。"],
   no_traces: ["The bot has decided nothing here.", "机器人在此没有做过决定。", "機器人在此沒有做過決定。"],
+  why_passed: ["{0} rules did not apply", "{0} 条规则不适用", "{0} 條規則不適用"],
   no_journal: ["Nothing in the journal.", "日志为空。", "日誌為空。"],
   why_intro: ["What the bot looked at, newest first.", "机器人的判断过程，最新在前。", "機器人的判斷過程，最新在前。"],
   revision: ["revision {0}", "第 {0} 版", "第 {0} 版"],
@@ -161,6 +164,7 @@ const WORDS = {
   by_person: ["set by a person", "人工设定", "人工設定"],
   certain: ["confidence {0} %", "置信度 {0}%", "信心度 {0}%"],
   respond_by: ["First answer", "首次响应", "首次回應"],
+  answered: ["✓ answered", "✓ 已回复", "✓ 已回覆"],
   resolve_by: ["Solution", "解决期限", "解決期限"],
   show_in_text: ["Show in the text", "在原文中显示", "在原文中顯示"],
   at_second: ["at {0}", "位于 {0}", "位於 {0}"],
