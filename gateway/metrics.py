@@ -73,6 +73,7 @@ class Metrics:
         self.reply_latency = self._histogram(
             "reply_latency_seconds", "From the receipt of a message to its reply being sent."
         )
+        self._down = Gauge("allears_stopped", "Parts that wait for an operator.", ["part"], registry=self.registry)
         self.store_up = Gauge("allears_store_up", "Whether the store answered.", registry=self.registry)
         self._rows = {
             field: Gauge(f"allears_{name}", help, registry=self.registry) for field, name, help in _ROW_GAUGES
@@ -89,10 +90,12 @@ class Metrics:
     def stopped(self, part: str, reason: str) -> None:
         """A channel account or sink does nothing until an operator looks (bad credentials, endpoint gone)."""
         self._stopped[part] = reason
+        self._down.labels(part).set(1)
 
     def running(self, part: str) -> None:
         """It works again."""
-        self._stopped.pop(part, None)
+        if self._stopped.pop(part, None) is not None:
+            self._down.labels(part).set(0)
 
     def parts(self) -> Iterator[Part]:
         """Every worker that ever beat, and every part that is stopped."""
