@@ -46,11 +46,8 @@ class Delivery:
     cursor: tuple[str, str, str] | None
 
 
-@dataclass(slots=True)
-class _Line:
-    digest: bytes
-    conv: int
-    seq: int
+#: A stored line: digest, conversation.n, seq.
+_Line = tuple[bytes, int, int]
 
 
 @dataclass(slots=True)
@@ -112,12 +109,12 @@ class _Group:
         self._versions: Counter[tuple[int, int]] = Counter()
 
     def _known_lines(self, messages: Sequence[Message]) -> dict[str, _Line]:
-        keys = {m.key for m in messages} | {_other(m) for m in messages} | {m.root for m in messages if m.root}
+        keys = {m.key for m in messages} | {m.root for m in messages if m.root}
         found = self._connection.execute(
             "SELECT key, digest, conv, seq FROM inbox WHERE key IN (SELECT value FROM json_each(?))",
             (rows.encode(list(keys)).decode(),),
         )
-        return {key: _Line(digest, conv, seq) for key, digest, conv, seq in found.fetchall()}
+        return {row[0]: row[1:] for row in found.fetchall()}
 
     def _known_conversations(self, ids: set[str]) -> dict[str, _Conversation]:
         found = self._connection.execute(
@@ -131,14 +128,23 @@ class _Group:
         bucket = (received_at // rows.DAY, m.inbound.channel, m.inbound.account)
         key = m.key
         there = self._lines.get(key)
-        if there is not None and there.digest != m.digest:
-            key = _other(m)
-            there = self._lines.get(key)
+        if there is not None and there[0] != m.digest:
+            key, there = self._other(m)
         if there is not None:
             self._duplicates[bucket] += 1
-            return Accepted(conversation=m.conversation, seq=there.seq, duplicate=True)
+            return Accepted(conversation=m.conversation, seq=there[2], duplicate=True)
         self._recorded[bucket] += 1
         return Accepted(conversation=m.conversation, seq=self._write_line(key, m, received_at), duplicate=False)
+
+    def _other(self, m: Message) -> tuple[str, _Line | None]:
+        """The key of a later message with the same id and other content, and its line if it is there."""
+        key = f"{m.key}#{m.digest.hex()[:12]}"
+        if key not in self._lines:
+            row = self._connection.execute("SELECT digest, conv, seq FROM inbox WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return key, None
+            self._lines[key] = row
+        return key, self._lines[key]
 
     def _write_line(self, key: str, m: Message, received_at: int) -> int:
         home = self._home(m)
@@ -166,8 +172,9 @@ class _Group:
                 m.inbound.raw,
             )
         )
-        self._lines[key] = _Line(m.digest, home.n, home.seq)
-        self._blobs.extend((a.digest, home.n) for a in m.inbound.attachments if a.digest)
+        self._lines[key] = (m.digest, home.n, home.seq)
+        if m.inbound.attachments:
+            self._blobs.extend((a.digest, home.n) for a in m.inbound.attachments if a.digest)
         return home.seq
 
     def _home(self, m: Message) -> _Conversation:
@@ -184,15 +191,15 @@ class _Group:
         if m.inbound.kind not in ("edit", "delete") or not m.root:
             return 0, 0
         root = self._lines.get(m.root)
-        if root is None or root.conv != conv:
+        if root is None or root[1] != conv:
             return 0, 0
-        place = (conv, root.seq)
+        place = (conv, root[2])
         if place not in self._versions:
             self._versions[place] = self._connection.execute(
-                "SELECT count(*) FROM inbox WHERE conv = ? AND seq > ? AND refers_to = ?", (*place, root.seq)
+                "SELECT count(*) FROM inbox WHERE conv = ? AND seq > ? AND refers_to = ?", (*place, root[2])
             ).fetchone()[0]
         self._versions[place] += 1
-        return root.seq, self._versions[place]
+        return root[2], self._versions[place]
 
     def write(self) -> None:
         self._write_conversations()
@@ -248,11 +255,6 @@ class _Group:
                 " ELSE waiting_since END WHERE n = ?",
                 known,
             )
-
-
-def _other(m: Message) -> str:
-    """The key of a later message with the same id and other content."""
-    return f"{m.key}#{m.digest.hex()[:12]}"
 
 
 def _person(m: Inbound) -> tuple[str, str, str, str, str]:
