@@ -45,7 +45,10 @@ class Listener:
     async def next(self, timeout: float | None = None) -> tuple[Hint, ...]:
         """Wait for a signal, at most ``timeout`` seconds; the hints that came with it."""
         try:
-            await asyncio.wait_for(self._event.wait(), timeout)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the signal, and the
+            # worker would never stop.
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
         except TimeoutError:
             return ()
         self._event.clear()
