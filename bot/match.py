@@ -71,7 +71,7 @@ def _is_whole(view: View, fired: list[str]) -> str:
     entries = view.knowledge.entries
     exact = [name for name in fired if any(said in pattern.whole for pattern in entries[name].patterns)]
     name = view.knowledge.index.exact.get(said, "") if not exact else exact[0] if len(exact) == 1 else ""
-    return name if name and not _unfit(view, entries[name]) else ""
+    return name if name and not _unfit(view, entries[name], exact=True) else ""
 
 
 def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
@@ -137,9 +137,10 @@ def _veto(view: View, near: Near, fired: bool) -> str:
     return ""
 
 
-def _unfit(view: View, entry: Entry) -> str:
-    """Guards that hold whatever the nearness."""
-    if view.is_grievance and entry.covers == "enquiry":
+def _unfit(view: View, entry: Entry, *, exact: bool = False) -> str:
+    """Guards that hold whatever the nearness; the author's own example is a complaint only where that is plain."""
+    complains = view.complains_plainly if exact else view.is_grievance
+    if complains and entry.covers == "enquiry":
         return "a complaint, the entry answers enquiries"
     if entry.covers == "complaint" and view.kind in ("praise", "suggestion"):
         return f"{view.kind}, the entry answers complaints"

@@ -18,6 +18,9 @@ NEAREST = 5
 #: Postings longer than this share of all entries say little and are passed over in the search.
 COMMON = 0.35
 
+#: An entry whose centroid is farther than this is not looked at.
+FAR = 0.04
+
 Vector = dict[str, float]
 
 
@@ -33,16 +36,12 @@ class Near:
 
 
 @dataclass(frozen=True)
-class _Example:
-    text: str
-    vector: Vector
-    negated: bool
-
-
-@dataclass(frozen=True)
 class _Indexed:
+    """An entry: its centroid, its examples (text and polarity), and feature → (example, weight) to score them all."""
+
     centroid: Vector
-    examples: tuple[_Example, ...]
+    examples: tuple[tuple[str, bool], ...]
+    postings: Mapping[str, tuple[tuple[int, float], ...]]
     vocabulary: frozenset[str]
 
 
@@ -63,13 +62,19 @@ class Index:
         """Compact text → the one entry it is an example of."""
 
     def _indexed(self, name: str, said: Sequence[Utterance]) -> _Indexed:
-        examples = tuple(_Example(each.text, self._vector(each.features), each.negated) for each in said)
         centroid: Vector = {}
-        for example in examples:
-            for feature, weight in example.vector.items():
+        postings: dict[str, list[tuple[int, float]]] = {}
+        for number, each in enumerate(said):
+            for feature, weight in self._vector(each.features).items():
                 centroid[feature] = centroid.get(feature, 0.0) + weight
+                postings.setdefault(feature, []).append((number, weight))
         vocabulary = frozenset(word for each in said for word in each.content)
-        return _Indexed(_unit(centroid), examples, vocabulary | self._known.get(name, frozenset()))
+        return _Indexed(
+            centroid=_unit(centroid),
+            examples=tuple((each.text, each.negated) for each in said),
+            postings={feature: tuple(found) for feature, found in postings.items()},
+            vocabulary=vocabulary | self._known.get(name, frozenset()),
+        )
 
     def _vector(self, counts: Vector) -> Vector:
         rarity = self._rarity
@@ -89,7 +94,7 @@ class Index:
         if not vector:
             return []
         rough = self._rough(vector)
-        names = sorted(rough, key=lambda name: (-rough[name], name))[:NEAREST]
+        names = [name for name in sorted(rough, key=lambda name: (-rough[name], name))[:NEAREST] if rough[name] > FAR]
         names += [name for name in also if name not in names and name in self._entries]
         near = [self._near(name, vector, utterance) for name in names]
         return sorted(near, key=lambda each: (-each.score, each.entry))
@@ -104,14 +109,21 @@ class Index:
     def _near(self, name: str, vector: Vector, utterance: Utterance) -> Near:
         """Only examples of the same polarity count: "can I pay" is no neighbour of "I cannot pay"."""
         entry = self._entries[name]
-        best, text = 0.0, ""
-        for example in entry.examples:
-            if example.negated == utterance.negated:
-                score = _dot(vector, example.vector)
-                if score > best:
-                    best, text = score, example.text
-        score = 0.6 * best + 0.4 * _dot(vector, entry.centroid)
-        return Near(name, min(1.0, score), best, self._unmatched(entry, utterance), text)
+        scores = [0.0] * len(entry.examples)
+        centre = 0.0
+        for feature, weight in vector.items():
+            found = entry.postings.get(feature)
+            if found is not None:
+                centre += weight * entry.centroid[feature]
+                for number, other in found:
+                    scores[number] += weight * other
+        negated = utterance.negated
+        best, text = max(
+            ((score, said) for score, (said, other) in zip(scores, entry.examples) if other == negated),
+            default=(0.0, ""),
+        )
+        score = min(1.0, 0.6 * best + 0.4 * centre)
+        return Near(name, score, best, self._unmatched(entry, utterance), text)
 
     def _unmatched(self, entry: _Indexed, utterance: Utterance) -> float:
         total = missing = 0.0
@@ -144,10 +156,3 @@ def _rarity(said: Mapping[str, Sequence[Utterance]]) -> dict[str, float]:
 def _unit(vector: Vector) -> Vector:
     length = math.sqrt(sum(weight * weight for weight in vector.values()))
     return {feature: weight / length for feature, weight in vector.items()} if length else {}
-
-
-def _dot(one: Vector, other: Vector) -> float:
-    if len(one) > len(other):
-        one, other = other, one
-    get = other.get
-    return sum(weight * get(feature, 0.0) for feature, weight in one.items())

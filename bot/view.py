@@ -17,6 +17,9 @@ from bot.template import fill
 from bot.words import Utterance
 from normalizer.record import ComplaintRecord, Disposition, Evidence, Found
 
+#: From this confidence on, the record's word that it is a complaint stands even against the form of a question.
+PLAIN = 0.72
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -111,10 +114,18 @@ class View:
     def is_angry(self) -> bool:
         return self.emotion == "anger" or self.said("anger")
 
-    @property
+    @cached_property
+    def complains_plainly(self) -> bool:
+        """Whether words or a clear tone say that this is a complaint: the record's, or the bot's own."""
+        found = self.record.what.kind
+        return self.said("grievance") or (self.kind == "complaint" and found is not None and found.confidence >= PLAIN)
+
+    @cached_property
     def is_grievance(self) -> bool:
-        """Whether the customer complains, by the record or by the bot's own words for it: either is enough."""
-        return self.kind == "complaint" or self.said("grievance")
+        """Whether the customer complains; a complaint that is only inferred does not make a complaint of a question."""
+        if self.complains_plainly:
+            return True
+        return self.kind == "complaint" and not (self.utterance.is_question or self.utterance.is_request)
 
     # --- where the case stands ---
 

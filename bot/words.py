@@ -22,6 +22,9 @@ _QUESTION = re.compile(
     r"[?？吗呢]|怎|如何|哪|几[天点个号时月年]|多少|多久|多长|多大|什么|啥|谁|是否|能不能|可不可以|可以.{0,8}么|有没有|是不是|请问"
     r"|\b(?:how|what|when|where|which|who|why|can i|can you|could|do you|does|is it|is there|are there|are you|may i)\b"
 )
+_REQUEST = re.compile(
+    r"我想|我要|想要|帮我|请帮|麻烦|申请|\b(?:please|i want|i would like|i'd like|i need|help me|want to|need to)\b"
+)
 _NEGATION_WORDS = (
     "not no never cannot cant without unable dont doesnt didnt isnt wasnt wont havent hasnt nothing neither nor"
 )
@@ -82,6 +85,10 @@ class Utterance:
     @cached_property
     def is_question(self) -> bool:
         return bool(_QUESTION.search(self.folded))
+
+    @cached_property
+    def is_request(self) -> bool:
+        return bool(_REQUEST.search(self.folded))
 
     @property
     def is_long(self) -> bool:

@@ -66,7 +66,8 @@ def helped(view: View) -> Outcome | None:
 def complaint(view: View) -> Outcome | None:
     """A complaint gets a receipt and a person; where an entry covers it, its answer besides."""
     entry = view.match.entry if view.match.verdict == "answer" else None
-    if not view.is_grievance and not (entry and entry.covers == "complaint"):
+    complains = view.is_grievance and not (entry and entry.covers == "enquiry")
+    if not complains and not (entry and entry.covers == "complaint"):
         return None
     lead = ""
     if entry:
