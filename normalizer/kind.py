@@ -96,7 +96,7 @@ def _suggestion(signs: Signs) -> Verdict | None:
 
 def _praise(signs: Signs) -> Verdict | None:
     hits, weight = _said(signs, "praise")
-    if signs.tone.score < GOOD or _asks(signs):
+    if signs.tone.score < 0.4 or _asks(signs):
         return None
     if weight:
         return Verdict("praise", min(0.9, 0.6 + 0.1 * weight), hits, "kind.words")

@@ -129,8 +129,8 @@ def _vote_by_shape(words: list[str], profile: Profile, votes: dict[str, float]) 
 
 
 def _elected(votes: dict[str, float], prior: str, nobody: str, *, mixed: bool) -> Tongue:
-    if prior.split("-")[0] in votes or (prior and not votes):
-        prior_tag = prior.split("-")[0]
+    prior_tag = prior.split("-")[0]
+    if prior_tag and (prior_tag in votes or max(votes.values(), default=0.0) < 0.6):
         votes[prior_tag] = votes.get(prior_tag, 0.0) + 0.6
     if not votes:
         return Tongue(nobody, 0.3, mixed, "language.none")

@@ -62,7 +62,7 @@ def risks(hits: Hits, around: Around) -> list[Verdict]:
     for label, found in votes.items():
         weight = sum(hit.weight for hit in found)
         supposed = all(around.supposed(hit) for hit in found)
-        if weight < 1 and label not in ("legal", "vulnerable"):
+        if weight < 1 and label != "legal":
             continue
         confidence = round(min(0.95, 0.5 + 0.25 * min(weight, 1.6)) * (0.75 if supposed else 1.0), 2)
         verdicts.append(Verdict(label, confidence, tuple(found), "risk.words"))

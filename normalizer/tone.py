@@ -12,6 +12,9 @@ from normalizer.verdict import Verdict
 HAN_REACH = 3
 LATIN_REACH = 20
 
+#: Modifiers looked at before one word.
+MAX_BEFORE = 6
+
 _STOPS = frozenset("。！？!?；;\n，,、.:：")
 _NEGATED_GOOD = -0.9
 _NEGATED_BAD = -0.4
@@ -41,10 +44,12 @@ class Around:
     def before(self, hit: Hit) -> tuple[int, float]:
         """How many negations turn a word, and the factor of the degree words before it."""
         negations, factor = 0, 1.0
-        reach = HAN_REACH if self._plain[hit.start] > "\u2e80" else LATIN_REACH
+        beside = self._plain[max(0, hit.start - 1) : hit.start + 1]
+        reach = HAN_REACH if max(beside) > "\u2e80" else LATIN_REACH
         index = bisect_left(self._at, hit.start) - 1
         edge = hit.start
-        while index >= 0:
+        floor = max(0, index - MAX_BEFORE)
+        while index >= floor:
             mod = self._mods[index]
             if mod.end > hit.start:
                 index -= 1

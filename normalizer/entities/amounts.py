@@ -59,7 +59,7 @@ def _number_after(view: View, hit: Hit) -> None:
     value = numerals.arabic(match.group(1))
     if value is None:
         return
-    value *= numerals.scale(match.group(2) or "")
+    value = numerals.scaled(value, match.group(2) or "")
     end = match.end()
     for following in view.hits.get("currencies", ()):
         if 0 <= following.start - end <= 1 and (following.label == hit.label or following.label == "yuan"):
@@ -125,7 +125,7 @@ def _value(figures: str | None, scale: str | None, rest: str | None, han: str | 
     value = numerals.arabic(figures or "")
     if value is None:
         return None
-    value *= numerals.scale(scale or "")
+    value = numerals.scaled(value, scale or "")
     if rest:
         more = numerals.chinese(rest)
         if more is None:

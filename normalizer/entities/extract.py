@@ -11,7 +11,7 @@ from normalizer.rules import Rules
 from normalizer.text import Text
 
 #: Links first (they contain anything), then what a checksum proves, then numbers with a name beside them.
-_FAMILIES = (web.look, identity.look, places.look, identifiers.look, phones.look, dates.look, amounts.look, people.look)
+_FAMILIES = (web.look, identity.look, places.look, identifiers.look, dates.look, phones.look, amounts.look, people.look)
 
 
 def extract(text: Text, hits: Hits, rules: Rules, *, country: str, at: datetime) -> list[Entity]:

@@ -59,7 +59,7 @@ def _kind(figures: str) -> str:
     if len(figures) == 18 and _is_resident_number(figures):
         return "idcard"
     if 13 <= len(figures) <= 19 and figures[0] in "3456" and figures.isdigit() and luhn.is_valid(figures):
-        return "card" if len(set(figures)) > 2 else ""
+        return "card" if len(set(figures)) > 1 else ""
     return ""
 
 

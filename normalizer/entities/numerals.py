@@ -75,5 +75,15 @@ def scale(word: str) -> int:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal as a string without exponent, at least as many places as said."""
+    """A decimal as a string without exponent, with the places that were said."""
     return format(value, "f")
+
+
+def scaled(value: Decimal, word: str) -> Decimal:
+    """A value times a scale word: 1.5 million is 1500000, without the places of 1.5."""
+    factor = scale(word)
+    if factor == 1:
+        return value
+    product = value * factor
+    whole = product.to_integral_value()
+    return whole if whole == product else product

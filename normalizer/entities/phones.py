@@ -8,13 +8,13 @@ import phonenumbers
 
 from normalizer.entities.entity import View
 
-_CANDIDATE = re.compile(r"(?<![a-z0-9_+#])(?<!\d[.\-])(?:\+|00)?\(?\d(?:[ \-.()/]{0,2}\d){6,14}(?![0-9a-z])(?!-\d)")
+_CANDIDATE = re.compile(r"(?<![a-z0-9_+#])(?<!\d[.\-])(?:\+|00)?\(?\d(?:[ \-.()]{0,3}\d){6,14}(?![0-9a-z])(?!-\d)")
 _CN_MOBILE = re.compile(r"(?:\+?86)?(1[3-9]\d{9})")
 _CN_HOTLINE = re.compile(r"(?:400|800)\d{7}")
 _NOT_DIGIT = re.compile(r"[^\d+]")
 
-#: Regions whose plans are tried after the deployment's own, by what the script of the text suggests.
-_REGIONS = {"CN": ("CN",), "TW": ("TW",), "HK": ("HK",)}
+#: Regions whose plans are tried after the deployment's own for a number that is written as one.
+_REGIONS = ("CN", "US", "TW", "HK", "GB", "JP", "KR")
 
 
 def look(view: View) -> None:
@@ -35,6 +35,8 @@ def _judge(view: View, written: str, start: int, end: int) -> None:
         return
     number = _valid(figures, written, view.country, named=named is not None)
     if not number:
+        if named and named.label != "theirs":
+            view.take("phone", figures, start, end, "phone.said", 0.6)
         return
     theirs = named is not None and named.label == "theirs"
     sure = 0.97 if named else 0.85
@@ -49,7 +51,7 @@ def _valid(figures: str, written: str, country: str, *, named: bool) -> str:
         figures = "+" + figures[2:]
     bare = written.isdigit()
     if not bare or named:
-        for region in dict.fromkeys((country, "CN", "US", "TW", "HK", "GB", "JP", "KR")):
+        for region in dict.fromkeys((country, *_REGIONS)):
             if number := _in_plan(figures, region):
                 return number
             if figures.startswith("+"):

@@ -17,7 +17,7 @@ _LEAD = re.compile(r"^(?:地址|收货|我家|我|住|在|到|送|把|包裹|放
 _LATIN = re.compile(
     r"(?<![\w.#\-])\d{1,5}[a-z]?\s(?:[nsew]\.?\s)?(?:[a-z][a-z']{1,20}\s){1,3}(?:street|st|avenue|ave|road|rd|blvd|boulevard|lane|ln|drive|dr"
     r"|court|ct|square|sq|parkway|pkwy|highway|hwy)\b\.?(?:\s(?:nw|ne|sw|se|n|s|e|w)\b)?(?:,?\s(?:apt|unit|suite|#)\.?\s?\w{1,5})?"
-    r"(?:,\s[a-z]{3,20}(?:\s[a-z]{3,20})?)?(?:,?\s[a-z]{2}\s\d{5}(?:-\d{4})?)?"
+    r"(?:,?\s[a-z]{3,20}(?:\s[a-z]{3,20})?,?\s[a-z]{2}\s\d{5}(?:-\d{4})?)?"
 )
 _HEAD_REACH = 30
 

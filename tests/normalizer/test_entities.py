@@ -1,0 +1,164 @@
+"""Entities in zh-Hans, zh-Hant, English and mixed text: value and span."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from normalizer.record import Moment, Money
+
+AMOUNTS = [
+    ("修一次收了我八十八块五，太离谱", "八十八块五", "88.5", "CNY"),
+    ("一共花了一万二，说坏就坏", "一万二", "12000", ""),
+    ("充了3w进去，现在登不上", "3w", "30000", ""),
+    ("账单多出1,299.00元", "1,299.00元", "1299.00", "CNY"),
+    ("欠我两千五百元押金", "两千五百元", "2500", "CNY"),
+    ("被扣了五百八，谁批准的", "五百八", "580", ""),
+    ("壹仟贰佰元整的发票", "壹仟贰佰元整", "1200", "CNY"),
+    ("退还押金１９９元", "１９９元", "199", "CNY"),
+    ("損失三萬塊", "三萬塊", "30000", "CNY"),
+    ("多收了NT$1,290", "NT$1,290", "1290", "TWD"),
+    ("賠償港幣300元", "港幣300元", "300", "HKD"),
+    ("they took $50 from me", "$50", "50", "USD"),
+    ("it cost me 50 bucks", "50 bucks", "50", "USD"),
+    ("I paid £19.99 for this", "£19.99", "19.99", "GBP"),
+    ("devuélvanme los 45,50 € ya", "45,50 €", "45.50", "EUR"),
+    ("we lost $1.5 million", "$1.5 million", "1500000", "USD"),
+    ("房费￥688.00没退", "￥688.00", "688.00", "CNY"),
+    ("I was charged 200 dollars twice", "200 dollars", "200", "USD"),
+    ("fifty dollars for nothing", "fifty dollars", "50", "USD"),
+    ("每月多扣10块钱", "10块钱", "10", "CNY"),
+]
+
+
+@pytest.mark.parametrize(("text", "quote", "amount", "currency"), AMOUNTS)
+def test_amount(say: Any, text: str, quote: str, amount: str, currency: str) -> None:
+    found = say(text).what.amounts
+    assert [(f.value, f.evidence[0].quote) for f in found] == [(Money(amount=amount, currency=currency), quote)]
+
+
+@pytest.mark.parametrize(
+    "text", ["门口挂了一块牌匾", "换了两块电池也没用", "我等了3天", "打了五次电话", "元旦放假吗", "room 305 is dirty"]
+)
+def test_no_amount(say: Any, text: str) -> None:
+    assert say(text).what.amounts == ()
+
+
+def test_currency_follows_the_country(say: Any) -> None:
+    assert say("多扣了300元", country="TW").what.amounts[0].value == Money(amount="300", currency="TWD")
+    assert say("I lost $20", country="AU").what.amounts[0].value == Money(amount="20", currency="AUD")
+
+
+DATES = [
+    ("昨天下午三点下的单", "昨天下午三点", "2026-11-21T15:00"),
+    ("昨天下午3:20打的电话", "昨天下午3:20", "2026-11-21T15:20"),
+    ("前天晚上八点半还在吵", "前天晚上八点半", "2026-11-20T20:30"),
+    ("上周五买的", "上周五", "2026-11-13"),
+    ("上個月28號買的冰箱", "上個月28號", "2026-10-28"),
+    ("11月20日扣的款", "11月20日", "2026-11-20"),
+    ("十月二号寄出", "十月二号", "2026-10-02"),
+    ("12月1日报修到现在", "12月1日", "2026-12-01"),
+    ("去年12月5号办的卡", "去年12月5号", "2025-12-05"),
+    ("2026年3月8日购买", "2026年3月8日", "2026-03-08"),
+    ("purchased 2026-11-20", "2026-11-20", "2026-11-20"),
+    ("从2026-05开始", "2026-05", "2026-05"),
+    ("三天前就该到了", "三天前", "2026-11-19"),
+    ("20号还没发", "20号", "2026-11-20"),
+    ("it broke last Friday", "last Friday", "2026-11-20"),
+    ("I called yesterday at 3 pm", "yesterday at 3 pm", "2026-11-21T15:00"),
+    ("on March 3 it failed", "March 3", "2026-03-03"),
+    ("since 5th of June 2025", "5th of June 2025", "2025-06-05"),
+    ("ordered Nov 11, 2025", "Nov 11, 2025", "2025-11-11"),
+    ("stopped two weeks ago", "two weeks ago", "2026-11-08"),
+    ("updated 12/05/2025", "12/05/2025", "2025-12-05"),
+]
+
+
+@pytest.mark.parametrize(("text", "quote", "iso"), DATES)
+def test_date(say: Any, text: str, quote: str, iso: str) -> None:
+    found = say(text).what.dates
+    assert [(f.value, f.evidence[0].quote) for f in found] == [(Moment(iso=iso), quote)]
+
+
+@pytest.mark.parametrize(
+    "text", ["8号楼的电梯坏了", "按60号文件处理", "you may go", "version 1.2.3 crashes", "第3号窗口"]
+)
+def test_no_date(say: Any, text: str) -> None:
+    assert say(text).what.dates == ()
+
+
+def test_yesterday_is_the_customers(say: Any) -> None:
+    """22 November 08:00 UTC is still the 21st in Honolulu (21:00... of the day before)."""
+    assert say("昨天", timezone="Pacific/Honolulu").what.dates[0].value == Moment(iso="2026-11-20")
+
+
+NUMBERS = [
+    ("订单号JD20260903118822坏了", "order_numbers", "JD20260903118822"),
+    ("订单编号：TW-2026-889013", "order_numbers", "TW-2026-889013"),
+    ("訂單編號是20418395711", "order_numbers", "20418395711"),
+    ("Order #112-3456789-1234567 is broken", "order_numbers", "112-3456789-1234567"),
+    ("my order number is AB-99812", "order_numbers", "AB-99812"),
+    ("Invoice INV-55120 is wrong", "order_numbers", "INV-55120"),
+    ("单号SF1388820471193三天没更新", "tracking_numbers", "SF1388820471193"),
+    ("tracking number 1Z999AA10123456784", "tracking_numbers", "1Z999AA10123456784"),
+    ("圆通YT8823471902347显示签收", "tracking_numbers", "YT8823471902347"),
+    ("型号KFR-35GW的空调漏水", "products", "KFR-35GW"),
+    ("AirPods (model A2084) died", "products", "A2084"),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "value"), NUMBERS)
+def test_number(say: Any, text: str, field: str, value: str) -> None:
+    assert value in [f.value for f in getattr(say(text).what, field)]
+
+
+PHONES = [
+    ("我手机13812345678", "+8613812345678"),
+    ("联系电话：+86 139 1234 5678", "+8613912345678"),
+    ("我的電話 +852 9123 4567", "+85291234567"),
+    ("call me at +1 541-754-3010", "+15417543010"),
+    ("电话010-62345678，晚上打", "+861062345678"),
+    ("Tel. +34 612 345 678", "+34612345678"),
+]
+
+
+@pytest.mark.parametrize(("text", "number"), PHONES)
+def test_phone(say: Any, text: str, number: str) -> None:
+    assert [f.value for f in say(text).who.phones] == [number]
+
+
+@pytest.mark.parametrize(
+    "text", ["打95338一直占线", "订单号13812345678", "金额138123元", "400-820-8820没人接", "2026-11-20 10:30"]
+)
+def test_no_contact(say: Any, text: str) -> None:
+    assert say(text).who.phones == ()
+
+
+def test_email_and_link(say: Any) -> None:
+    record = say("写信到 Li.Na@qq.com，看 https://shop.example/Item/9?x=1。")
+    assert [f.value for f in record.who.emails] == ["li.na@qq.com"]
+    assert [f.value for f in record.what.urls] == ["https://shop.example/Item/9?x=1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("地址：浙江省杭州市西湖区文三路478号3幢502室，太吵", "浙江省杭州市西湖区文三路478号3幢502室"),
+        ("I live at 1600 Pine Hill Avenue, the parcel went elsewhere", "1600 Pine Hill Avenue"),
+    ],
+)
+def test_place(say: Any, text: str, place: str) -> None:
+    assert [f.value for f in say(text).what.places] == [place]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("我叫王小明，要投诉", "王小明"), ("My name is Mary Jones and I am upset", "Mary Jones")]
+)
+def test_own_name(say: Any, text: str, name: str) -> None:
+    assert [f.value for f in say(text).who.names] == [name]
+
+
+@pytest.mark.parametrize(("text", "person"), [("客服小王骂人", "小王"), ("I spoke with Lisa about it", "Lisa")])
+def test_staff(say: Any, text: str, person: str) -> None:
+    assert [f.value for f in say(text).what.people] == [person]
