@@ -33,7 +33,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
 class RecordsQuery(_Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="Most records of a page.")] = 50
     cursor: Annotated[str, Meta(max_length=500, description="Where the last page ended, from `next`.")] = ""
-    since: Annotated[Instant | None, Meta(description="Only records that changed at or after this time.")] = None
+    since: Annotated[Instant | None, Meta(description="Only records that were opened at or after this time.")] = None
     status: Annotated[Status | None, Meta(description="Only records that stand so.")] = None
 
 

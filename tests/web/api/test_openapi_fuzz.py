@@ -19,6 +19,7 @@ from aiohttp import ClientSession, web
 
 from gateway.app import build
 from gateway.config import load
+from gateway.context import GATEWAY
 from tests.web.api.conftest import Running, configuration
 
 HERE = Path(__file__).parent
@@ -45,6 +46,7 @@ class Thread(threading.Thread):
         file = self.folder / "allears.toml"
         file.write_text(configuration())
         app = build(load(file, env={}))
+        self.gateway = app[GATEWAY]
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -61,6 +63,11 @@ class Thread(threading.Thread):
         said = await running.say("The kettle leaks, I want 199 yuan back.", attachments=[{"upload": kept["upload"]}])
         self.conversation, self.digest = said["conversation"], kept["sha256"]
         self.number = await running.number(self.conversation)
+
+    def taken(self) -> int:
+        """How many messages came in."""
+        inbox = self.gateway.store.inbox(limit=200)
+        return len(asyncio.run_coroutine_threadsafe(inbox, self.loop).result(10).items)
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.over.set)
@@ -111,3 +118,4 @@ def test_things_that_exist(served: Thread) -> None:
     )
     options = ("--phases", "fuzzing", "--mode", "positive", "--max-examples", "25")
     fuzz(served, known, *options, hooks=HERE / "good_cases.py")
+    assert served.taken() > 10, "the made-up messages and webhooks came through the doors"

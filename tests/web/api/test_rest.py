@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from channels import _standard_webhooks as webhooks
 from channels.base import Secret
+from gateway.store.base import Entry
 
 if TYPE_CHECKING:
     from tests.web.api.conftest import Running
@@ -158,8 +158,13 @@ READS = ("/v1/records", "/v1/records/{number}", "/v1/records/{number}/revisions"
 TALKS = ("/v1/conversations/{id}", "/v1/conversations/{id}/messages")
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "main-toke", "main-token2"])
-async def test_without_a_known_token_nobody_reads(running: Running, token: str) -> None:
+async def test_without_a_known_token_nobody_gets_in(running: Running) -> None:
+    for token in ("", "wrong", "main-toke", "main-token2"):
+        await refused_everywhere(running, token)
+    assert await inbox(running) == 0
+
+
+async def refused_everywhere(running: Running, token: str) -> None:
     for path in (*READS, *TALKS, "/v1/attachments/" + "0" * 64 + "?conversation=c"):
         status, problem, headers = await running.call("GET", path.format(number="A-1", id="c1"), token=token)
         assert (status, problem["status"]) == (401, 401)
@@ -168,7 +173,6 @@ async def test_without_a_known_token_nobody_reads(running: Running, token: str) 
     for path in ("/v1/messages", "/v1/uploads"):
         status, _, _ = await running.call("POST", path, json=SAID, token=token)
         assert status == 401
-    assert await inbox(running) == 0
 
 
 async def test_scopes_are_kept_to(running: Running) -> None:
@@ -196,16 +200,14 @@ async def test_what_belongs_to_others_is_answered_like_nothing(running: Running)
     assert (await running.get("/v1/records", token="other-token"))[1] == {"items": [], "next": ""}
 
 
-@pytest.mark.parametrize("odd", ["%00", "%2e%2e%2f", "a" * 3000, "%F0%9F%98%80", "'%20OR%201=1", "%ff"])
-async def test_odd_ids_are_not_found(running: Running, odd: str) -> None:
-    for path in (*READS[1:], *TALKS, "/v1/attachments/{id}?conversation=" + odd):
-        status, _ = await running.get(path.format(number=odd, id=odd))
-        assert status in (400, 404, 422), path
+async def test_odd_ids_are_not_found(running: Running) -> None:
+    for odd in ("%00", "%2e%2e%2f", "a" * 3000, "%F0%9F%98%80", "'%20OR%201=1", "%ff"):
+        for path in (*READS[1:], *TALKS, "/v1/attachments/{id}?conversation=" + odd):
+            status, _ = await running.get(path.format(number=odd, id=odd))
+            assert status in (400, 404, 422), path
 
 
 async def test_an_agents_notes_stay_inside(running: Running) -> None:
-    from gateway.store.base import Entry
-
     said = await running.say("hello")
     note = Entry(
         seq=0, kind="note", at=datetime.now(UTC), key="n1", text="difficult customer", author="a1", visible=False
@@ -248,28 +250,28 @@ async def test_filters(running: Running) -> None:
     assert await numbers(running, "/v1/records?status=closed", "main-token") == []
 
 
-@pytest.mark.parametrize(
-    ("query", "where"),
-    [
-        ("limit=0", "limit"),
-        ("limit=201", "limit"),
-        ("limit=ten", "limit"),
-        ("limit=" + "9" * 30, "limit"),
-        ("limit=1&limit=2", "limit"),
-        ("cursor=nonsense", "cursor"),
-        ("cursor=W10", "cursor"),
-        ("cursor=%00", "cursor"),
-        ("status=angry", "status"),
-        ("status=", "status"),
-        ("since=now", "since"),
-        ("since=2026-01-01T00:00:00", "since"),
-        ("since=0001-01-01T00:00:00%2B14:00", "since"),
-        ("since=1700000000", "since"),
-    ],
+WRONG_QUESTIONS = (
+    ("limit=0", "limit"),
+    ("limit=201", "limit"),
+    ("limit=ten", "limit"),
+    ("limit=" + "9" * 30, "limit"),
+    ("limit=1&limit=2", "limit"),
+    ("cursor=nonsense", "cursor"),
+    ("cursor=W10", "cursor"),
+    ("cursor=%00", "cursor"),
+    ("status=angry", "status"),
+    ("status=", "status"),
+    ("since=now", "since"),
+    ("since=2026-01-01T00:00:00", "since"),
+    ("since=0001-01-01T00:00:00%2B14:00", "since"),
+    ("since=1700000000", "since"),
 )
-async def test_a_wrong_question_is_told_so(running: Running, query: str, where: str) -> None:
-    status, problem = await running.get(f"/v1/records?{query}")
-    assert (status, problem["where"]) == (422, where)
+
+
+async def test_a_wrong_question_is_told_so(running: Running) -> None:
+    for query, where in WRONG_QUESTIONS:
+        status, problem = await running.get(f"/v1/records?{query}")
+        assert (status, problem["where"]) == (422, where), query
 
 
 # --- files --------------------------------------------------------------------------------------------
@@ -292,8 +294,6 @@ async def test_an_upload_travels_with_a_message_and_comes_back(running: Running)
 
 
 async def test_a_file_inside_a_message_is_kept_too(running: Running) -> None:
-    import base64
-
     file = {"name": "note.txt", "base64": base64.b64encode(b"proof of purchase").decode()}
     said = await running.say("see the note", attachments=[file])
     _, page = await running.get(said["links"]["messages"])
@@ -334,27 +334,26 @@ async def test_uploads_have_their_limits(running: Running) -> None:
 # --- hostile bodies -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"\xff\xfe{}",
-        b"[" * 5000,
-        b'{"text":' + b"[" * 100_000,
-        b'{"sender":{"id":"u"},"external_id":"m","text":"a\\u0000b"}',
-        b'{"sender":{"id":"u"},"external_id":"m","text":"\\ud800"}',
-        b'{"sender":{"id":"u"},"external_id":"m","text":1e400}',
-        b'{"sender":"u","external_id":"m","text":"a"}',
-        b'{"a":1}' * 1000,
-        b"\0" * 1000,
-    ],
-    ids=lambda body: repr(body)[:30],
+HOSTILE = (
+    b"",
+    b"{",
+    b"\xff\xfe{}",
+    b"[" * 5000,
+    b'{"text":' + b"[" * 100_000,
+    b'{"sender":{"id":"u"},"external_id":"m","text":"a\\u0000b"}',
+    b'{"sender":{"id":"u"},"external_id":"m","text":"\\ud800"}',
+    b'{"sender":{"id":"u"},"external_id":"m","text":1e400}',
+    b'{"sender":"u","external_id":"m","text":"a"}',
+    b'{"a":1}' * 1000,
+    b"\0" * 1000,
 )
-async def test_hostile_bodies_are_refused_and_nothing_stored(running: Running, body: bytes) -> None:
-    status, problem, headers = await running.call("POST", "/v1/messages", data=body)
-    assert status in (400, 422), problem
-    assert headers["Content-Type"].startswith("application/problem+json")
+
+
+async def test_hostile_bodies_are_refused_and_nothing_stored(running: Running) -> None:
+    for body in HOSTILE:
+        status, problem, headers = await running.call("POST", "/v1/messages", data=body)
+        assert status in (400, 422), (body[:40], problem)
+        assert headers["Content-Type"].startswith("application/problem+json")
     assert await inbox(running) == 0
 
 
