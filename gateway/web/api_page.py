@@ -1,4 +1,4 @@
-"""The API's description as one plain page: no script, no style sheet, nothing from elsewhere."""
+"""The API's description as one plain page: no script, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from html import escape
 from typing import Any
 
 
-def page(document: dict[str, Any]) -> str:
-    """The page of an OpenAPI document."""
-    return "".join(_page(document))
+def page(document: dict[str, Any], style: str) -> str:
+    """The page of an OpenAPI document. ``style`` is the path of the style sheet."""
+    return "".join(_page(document, style))
 
 
-def _page(document: dict[str, Any]) -> Iterator[str]:
+def _page(document: dict[str, Any], style: str) -> Iterator[str]:
     info = document["info"]
     yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Allears API</title></head><body>'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Allears API</title>'
+    yield f'<link rel="stylesheet" href="{escape(style)}"></head><body>'
     yield f"<header><h1>{escape(info['title'])} API {escape(info['version'])}</h1><p>{_text(info['description'])}</p>"
     yield '<p>For programs: <a href="/openapi.json">openapi.json</a>, '
     yield '<a href="/schemas/complaint-record.json">complaint-record.json</a>.</p></header><main>'

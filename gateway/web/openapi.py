@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from channels.api import ReplyEvent
-from gateway.web import api_page
+from gateway.web import api_page, static
 from gateway.web.api_types import Problem
 from gateway.web.operation import BYTES, TEXT, Operation
 from gateway.web.rest import OPERATIONS
@@ -83,12 +83,17 @@ async def _record_schema(http: web.Request) -> web.Response:  # noqa: ARG001
 
 
 async def _page(http: web.Request) -> web.Response:  # noqa: ARG001
-    return web.Response(text=api_page.page(document()), content_type="text/html")
+    return web.Response(text=_rendered(), content_type="text/html")
 
 
 @cache
 def _encoded() -> bytes:
     return msgspec.json.encode(document())
+
+
+@cache
+def _rendered() -> str:
+    return api_page.page(document(), static.url("api/api.css"))
 
 
 # --- one operation ------------------------------------------------------------------------------------

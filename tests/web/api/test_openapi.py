@@ -69,8 +69,13 @@ async def test_the_page_needs_nothing_from_elsewhere(running: Running) -> None:
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     for one in OPERATIONS:
         assert f'id="{one.id}"' in text
-    for foreign in ("<script", "<link", "src=", "http://", "https://"):
+    for foreign in ("<script", "src=", "http://", "https://", "//"):
         assert foreign not in text, foreign
+    style = text.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    status, css, headers = await running.call("GET", style, token="")
+    assert (status, headers["Content-Type"].partition(";")[0]) == (200, "text/css")
+    assert b"url(" not in css
+    assert b"@import" not in css
 
 
 async def test_the_document_is_served(running: Running) -> None:
