@@ -50,7 +50,7 @@ def find(
     balance = tone.weigh(hits, around)
     category = matters.category(hits)
     demands = matters.demands(hits, around)
-    dangers = matters.risks(hits, around)
+    dangers = matters.risks(hits, around, balance)
     signs = kind.Signs(hits, around, balance, demands, dangers, category, plain, opened)
     judged = kind.kind(signs)
     tongue = rules.detector.tell(source.text.raw, prior=language or prior)

@@ -75,7 +75,7 @@ def _complaint(signs: Signs) -> Verdict | None:
     if signs.tone.score <= (VERY_BAD if suggests else BAD):
         return Verdict("complaint", round(min(0.9, 0.55 - signs.tone.score * 0.05), 2), signs.tone.bad[:4], "kind.tone")
     grave = [risk for risk in signs.risks if risk.value != "vulnerable" and risk.confidence >= 0.6]
-    if grave and signs.tone.score < GOOD:
+    if grave and signs.tone.score < GOOD and not (_asks(signs) and signs.tone.score >= 0):
         return Verdict("complaint", 0.7, grave[0].hits, "kind.risk")
     matter = signs.category
     if matter and "/" in matter.value and not _asks(signs) and not suggests:

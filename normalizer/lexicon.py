@@ -30,6 +30,9 @@ class Hit(NamedTuple):
     rule: str
 
 
+#: Makes a Hit without the detour over its signature: a long text has thousands.
+_new = tuple.__new__
+
 Hits = Mapping[str, list[Hit]]
 
 
@@ -63,7 +66,7 @@ class Automaton:
                 while end < size and _letter(plain[end]):
                     end += 1
             for lexicon, label, weight, rule in words:
-                hit = Hit(start, end, label, weight, rule)
+                hit = _new(Hit, (start, end, label, weight, rule))
                 if lexicon in found:
                     found[lexicon].append(hit)
                 else:

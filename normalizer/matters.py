@@ -51,8 +51,11 @@ def demands(hits: Hits, around: Around) -> list[Verdict]:
     ]
 
 
-def risks(hits: Hits, around: Around) -> list[Verdict]:
-    """Risks in context: not where the word is denied or another sense stands beside it."""
+def risks(hits: Hits, around: Around, tone: Tone) -> list[Verdict]:
+    """Risks in context: not where the word is denied or another sense stands beside it.
+
+    That a child or an old person is named counts where something is wrong.
+    """
     unless = hits.get("risks.unless", ())
     votes: dict[str, list[Hit]] = {}
     for hit in hits.get("risks", ()):
@@ -66,6 +69,8 @@ def risks(hits: Hits, around: Around) -> list[Verdict]:
             continue
         confidence = round(min(0.95, 0.5 + 0.25 * min(weight, 1.6)) * (0.75 if supposed else 1.0), 2)
         verdicts.append(Verdict(label, confidence, tuple(found), "risk.words"))
+    if tone.score >= 0 and len(verdicts) == 1 and verdicts[0].value == "vulnerable":
+        return []
     return verdicts
 
 

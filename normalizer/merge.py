@@ -96,7 +96,7 @@ def apply(record_parts: Findings, new: Findings) -> Findings:
 
 
 def _joined_lists(old: msgspec.Struct, new: msgspec.Struct) -> dict[str, Any]:
-    return {name: join(getattr(old, name), getattr(new, name)) for name in _FIELDS[type(old)]}
+    return {name: join(getattr(old, name), said) for name in _FIELDS[type(old)] if (said := getattr(new, name))}
 
 
 def _summary(old: What, new: What) -> str:

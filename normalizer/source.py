@@ -82,7 +82,11 @@ class Source:
 
 def readable(quote: str) -> str:
     """A quote that any encoding takes: half a surrogate pair becomes the replacement character."""
-    return _SURROGATE.sub("\ufffd", quote)
+    try:
+        quote.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", quote)
+    return quote
 
 
 def _sentences(plain: str) -> list[tuple[int, int]]:
