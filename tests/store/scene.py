@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,10 @@ class Home(Protocol):
 
     def store(self, *, on_commit: Observer | None = None) -> Store: ...
 
+    def damage(self) -> str:
+        """What is wrong with the rows' container; "" when it is sound. Nobody may have it open."""
+        ...
+
     def address(self) -> tuple[str, str]:
         """(kind, where) for another process: see :func:`at`."""
         ...
@@ -47,6 +52,12 @@ class SqliteHome:
 
     def store(self, *, on_commit: Observer | None = None) -> SqliteStore:
         return SqliteStore(self.path, clock=self._clock, on_commit=on_commit)
+
+    def damage(self) -> str:
+        connection = sqlite3.connect(self.path)
+        (found,) = connection.execute("PRAGMA integrity_check").fetchone()
+        connection.close()
+        return "" if found == "ok" else str(found)
 
     def address(self) -> tuple[str, str]:
         return ("sqlite", str(self.path.parent))

@@ -29,6 +29,7 @@ def acknowledged(process: subprocess.Popen[str]) -> set[int]:
 
 
 async def check(home: Home, promised: set[int]) -> None:
+    assert home.damage() == ""
     store = home.store()
     await store.open()
     try:

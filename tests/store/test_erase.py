@@ -64,6 +64,7 @@ async def told(store: Store, clock: Clock) -> str:
 async def test_erasing(store: Store, home: Home, clock: Clock) -> None:
     conversation = await told(store, clock)
     other = await fill(store, message(7, thread="other"))
+    await fill(store, message(8, thread=f"{SECRET} thread", text=SECRET))
     before = await store.tally(since=START, until=START + timedelta(days=1))
     counted = [(e.seq, e.kind, e.at) for e in await store.timeline(conversation)]
     assert await store.erase(conversation, at=clock.now, by="operator") > 5
@@ -82,7 +83,8 @@ async def test_erasing(store: Store, home: Home, clock: Clock) -> None:
 
     assert [(e.seq, e.kind, e.at) for e in await store.timeline(conversation)] == counted
     after = await store.tally(since=START, until=START + timedelta(days=1))
-    assert after == tuple(msgspec.structs.replace(t, waiting=0, superseded=2) for t in before)
+    closed = {"open": 1, "processed": 3, "waiting": 0, "superseded": 2}
+    assert after == tuple(msgspec.structs.replace(t, **closed) for t in before)
     kept = await store.record("A-1")
     assert kept.what.category is not None
     assert (kept.revision, kept.what.category.value, kept.standing.status) == (2, "building/lift", "waiting_agent")
@@ -93,6 +95,7 @@ async def test_erasing(store: Store, home: Home, clock: Clock) -> None:
     assert not await store.blob_in_use("ab" * 32)
     assert await store.pending(conversation) == ()
     assert await store.claim_sends(9, clock.now) == []
+    assert [w.conversation.id for w in (await store.claim_work(9)).work] == [other]
     assert await store.find_person(f"{SECRET}@example.org") == ()
     assert (await store.search(SECRET)).items == ()
     assert (await store.timeline(other))[0].text == "message 7"

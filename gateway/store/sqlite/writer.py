@@ -25,6 +25,9 @@ Observer = Callable[[Sequence[str], Phase], None]
 #: Most operations in one transaction; the rest waits for the next one.
 GROUP = 256
 
+#: How often a checkpoint is tried, a tenth of a second apart.
+CHECKPOINT_TRIES = 50
+
 
 @dataclass(slots=True, eq=False)
 class _Operation:
@@ -53,7 +56,7 @@ class Writer:
         self._connection = connection
         self._on_commit = on_commit
         self._waiting: list[_Operation] = []
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
         self._closed = False
         self._changes = 0
@@ -73,20 +76,31 @@ class Writer:
         return result
 
     async def checkpoint(self) -> None:
-        """Empty the log into the file and start it anew; where a reader is in the way, a later one does it."""
-        while self._task is not None:
-            await asyncio.shield(self._task)
-        self._task = asyncio.create_task(self._checkpoint(), name="store-checkpoint")
-        await self._task
+        """Empty the log into the file, so that nothing old stands in it.
 
-    async def _checkpoint(self) -> None:
-        command = "PRAGMA wal_checkpoint(TRUNCATE)"
+        Raises StoreUnavailable when readers are in the way for seconds.
+        """
+        for _ in range(CHECKPOINT_TRIES):
+            while self._task is not None:
+                await asyncio.shield(self._task)
+            checkpoint = self._task = asyncio.create_task(self._checkpoint(), name="store-checkpoint")
+            if await checkpoint:
+                return
+            await asyncio.sleep(0.1)
+        raise StoreUnavailable("the database's log could not be emptied: a reader keeps it open; try again")
+
+    async def _checkpoint(self) -> bool:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, command)
+            busy, _, _ = await asyncio.get_running_loop().run_in_executor(self._thread, self._truncate)
         except sqlite3.Error as err:
             raise _translated(err) from err
         finally:
-            await self._work()
+            self._task = asyncio.create_task(self._work(), name="store-writer") if self._waiting else None
+        return not busy
+
+    def _truncate(self) -> tuple[int, int, int]:
+        row: tuple[int, int, int] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return row
 
     async def close(self) -> None:
         """Finish what waits, then stop."""
@@ -111,6 +125,7 @@ class Writer:
             try:
                 await self._together(group)
             except Exception as err:  # a group's waiters must always hear
+                self._rollback()
                 for operation in group:
                     operation.error = operation.error or _translated(err)
             for operation in group:

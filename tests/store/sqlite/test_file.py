@@ -265,6 +265,16 @@ async def test_a_caller_who_gives_up_does_not_stop_the_others(tmp_path: Path) ->
     await table.writer.close()
 
 
+async def test_an_observer_that_fails_does_not_stop_the_store(tmp_path: Path) -> None:
+    table = Table(tmp_path)
+    table.commits = None  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        await table.add(1)
+    table.commits = []
+    assert await table.add(1) == 1
+    await table.writer.close()
+
+
 async def test_closing_finishes_what_waits(tmp_path: Path) -> None:
     table = Table(tmp_path)
     tasks = [asyncio.create_task(table.add(n)) for n in range(600)]
