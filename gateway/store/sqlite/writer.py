@@ -56,7 +56,8 @@ class Writer:
         self._connection = connection
         self._on_commit = on_commit
         self._waiting: list[_Operation] = []
-        self._task: asyncio.Task[Any] | None = None
+        self._checkpoints: list[asyncio.Future[bool]] = []
+        self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
         self._closed = False
         self._changes = 0
@@ -81,22 +82,25 @@ class Writer:
         Raises StoreUnavailable when readers are in the way for seconds.
         """
         for _ in range(CHECKPOINT_TRIES):
-            while self._task is not None:
-                await asyncio.shield(self._task)
-            checkpoint = self._task = asyncio.create_task(self._checkpoint(), name="store-checkpoint")
-            if await checkpoint:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._checkpoints.append(asked)
+            self._start()
+            if await asked:
                 return
             await asyncio.sleep(0.1)
         raise StoreUnavailable("the database's log could not be emptied: a reader keeps it open; try again")
 
-    async def _checkpoint(self) -> bool:
+    async def _checkpoint(self) -> None:
+        asked, self._checkpoints = self._checkpoints, []
         try:
             busy, _, _ = await asyncio.get_running_loop().run_in_executor(self._thread, self._truncate)
-        except sqlite3.Error as err:
-            raise _translated(err) from err
-        finally:
-            self._task = asyncio.create_task(self._work(), name="store-writer") if self._waiting else None
-        return not busy
+        except sqlite3.Error:  # locked or full: tried again, and told in the end
+            busy = 1
+        for one in asked:
+            if not one.done():
+                one.set_result(not busy)
 
     def _truncate(self) -> tuple[int, int, int]:
         row: tuple[int, int, int] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -114,13 +118,18 @@ class Writer:
             raise StoreUnavailable("the store is closed")
         operation = _Operation(name, run, merged, item, long, asyncio.get_running_loop().create_future())
         self._waiting.append(operation)
+        self._start()
+        return operation.future
+
+    def _start(self) -> None:
         if self._task is None:
             # The task starts at the loop's next turn, so everybody who is ready in this one joins the group.
             self._task = asyncio.create_task(self._work(), name="store-writer")
-        return operation.future
 
     async def _work(self) -> None:
-        while self._waiting:
+        while self._waiting or self._checkpoints:
+            if self._checkpoints:
+                await self._checkpoint()
             group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
             try:
                 await self._together(group)

@@ -299,3 +299,21 @@ async def test_a_full_disk_in_the_flow_leaves_the_claim(path: Path) -> None:
     connection.execute("PRAGMA max_page_count = 1000000")
     assert list(await batch.settle([big])) == [None]
     await store.close()
+
+
+async def test_a_reader_that_stays_is_waited_for_while_others_write(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    conversation = await fill(store, message(1, text="the words"))
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
+    erasing = asyncio.create_task(store.erase(conversation, at=START, by="operator"))
+    for n in range(2, 20):
+        await fill(store, message(n, thread="t2"))
+        await asyncio.sleep(0.01)
+    assert not erasing.done()
+    reader.close()
+    await erasing
+    assert b"the words" not in b"".join(p.read_bytes() for p in path.parent.iterdir())
+    await store.close()
