@@ -16,7 +16,6 @@ __all__ = ["routes", "setup"]
 def routes() -> list[web.AbstractRouteDef]:
     """The visitor's paths; session and messages are doors of the channel."""
     return [
-        web.options("/widget/v1/{rest:.*}", guard.preflight),
         web.get("/widget/v1/settings", settings.settings),
         web.get("/widget/v1/history", timeline.history),
         web.get("/widget/v1/socket", socket.connect),

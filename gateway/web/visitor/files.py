@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -19,7 +19,9 @@ MAX_NAME = 200
 
 
 async def upload(http: web.Request) -> web.Response:
-    """``POST uploads?name=…``, the file as the body: a token to attach it with.
+    """``POST uploads``, the file as the body, its name percent-encoded in ``X-File-Name``: a token to attach it with.
+
+    The name is no part of the URL, which proxies write down.
 
     Raises :class:`ProblemError`: 408 too slow, 413 too large, 422 not a file that we keep.
     """
@@ -27,27 +29,34 @@ async def upload(http: web.Request) -> web.Response:
     limit = min(visitor.window.limits.file, gateway.config.limits.file)
     if (http.content_length or 0) > limit:
         raise ProblemError(413, f"a file has at most {limit} bytes")
-    name = http.query.get("name", "")[:MAX_NAME]
+    name = unquote(http.headers.get("X-File-Name", ""))[:MAX_NAME]
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
             kept = await gateway.blobs.put(
-                _chunks(http, gateway.config.limits.request_seconds), name=name, type=http.content_type, limit=limit
+                _chunks(http, gateway.config.limits.request_seconds, limit),
+                name=name,
+                type=http.content_type,
+                limit=limit,
             )
     except TimeoutError as err:
         raise ProblemError(408, "the file took too long to arrive") from err
     if kept.state != "kept":
-        raise ProblemError(413 if kept.size > limit else 422, kept.reason or "the file was refused")
+        raise ProblemError(422, kept.reason or "the file was refused")
     token = visitor.window.upload_token(visitor.session, kept, gateway.clock())
     body = {"upload": token, "name": kept.name, "type": kept.type, "size": kept.size}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 
-async def _chunks(http: web.Request, patience: float) -> AsyncIterator[bytes]:
+async def _chunks(http: web.Request, patience: float, limit: int) -> AsyncIterator[bytes]:
+    size = 0
     while True:
         async with asyncio.timeout(patience):
             chunk = await http.content.read(CHUNK)
         if not chunk:
             return
+        size += len(chunk)
+        if size > limit:
+            raise ProblemError(413, f"a file has at most {limit} bytes")
         yield chunk
 
 

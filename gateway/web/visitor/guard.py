@@ -78,7 +78,9 @@ GUARD: web.AppKey[Guard] = web.AppKey("visitor-guard", Guard)
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse pages of unlisted sites and visitors who hurry. Raises :class:`ProblemError`."""
-    if request.path.startswith(PREFIX) and request.method != hdrs.METH_OPTIONS:
+    if request.path.startswith(PREFIX):
+        if request.method == hdrs.METH_OPTIONS:
+            return _preflight()
         channel = who.window(request)
         if not _welcome(request, channel):
             raise ProblemError(403, "this site may not show the chat window: add it to `origins`")
@@ -105,11 +107,11 @@ def _slow_down(http: web.Request, channel: Webchat) -> None:
         raise ProblemError(429, "slow down", headers={hdrs.RETRY_AFTER: str(int(wait) + 1)})
 
 
-async def preflight(_http: web.Request) -> web.Response:
+def _preflight() -> web.Response:
     """Tell a browser what a page of another site may ask; :func:`share` adds whether it may at all."""
     headers = {
         hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
-        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
+        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, X-File-Name",
         hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_SECONDS),
     }
     return web.Response(status=204, headers=headers)

@@ -81,7 +81,8 @@ export class Net {
     const token = await this.token();
     return new Promise((resolve, reject) => {
       const call = new XMLHttpRequest();
-      call.open("POST", this.address("uploads", { name: file.name }));
+      call.open("POST", this.address("uploads"));
+      call.setRequestHeader("X-File-Name", encodeURIComponent(file.name));
       call.setRequestHeader("Authorization", `Bearer ${token}`);
       call.setRequestHeader("Content-Type", file.type || "application/octet-stream");
       call.responseType = "json";
