@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import Protocol
 
 from aiohttp import web
 
@@ -15,8 +16,10 @@ from gateway.blobs import Blobs
 from gateway.calendar import Calendar
 from gateway.config import Loaded, channel_settings, sink_settings
 from gateway.context import GATEWAY, Gateway, utc_now
+from gateway.desk.leases import Leases
 from gateway.egress import Egress
 from gateway.flow import Flow
+from gateway.housekeeping import Housekeeping
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
 from gateway.metrics import Metrics
@@ -68,7 +71,6 @@ def application(gateway: Gateway) -> web.Application:
     app = web.Application(client_max_size=gateway.config.limits.body)
     app[GATEWAY] = gateway
     problems.install(app)
-    visitor.setup(app)
     app.add_routes(doors.routes(gateway))
     visitor.setup(app)
     for area in AREAS:
@@ -88,23 +90,27 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
-    workers = [
-        asyncio.create_task(_kept_running("flow", Flow(gateway).run)),
-        asyncio.create_task(_kept_running("outbox", Outbox(gateway).run)),
-    ]
+    jobs = (Flow(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway))
+    workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
     yield
     for worker in workers:
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
 
 
-async def _kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+class Worker(Protocol):
+    """Something that works as long as the application lives."""
+
+    async def run(self) -> None: ...
+
+
+async def _kept_running(worker: Worker) -> None:
     """A worker that falls over is started again: what it was doing is still in the store."""
     while True:
         try:
-            await run()
+            await worker.run()
         except Exception:  # any fault: the alternative is a gateway that takes in and never answers
-            log.exception("the worker %s fell over and starts again", name)
+            log.exception("%s fell over and starts again", type(worker).__name__)
             await asyncio.sleep(RESTART_PAUSE)
 
 
