@@ -31,6 +31,8 @@ _RANGES: tuple[tuple[int, int, str], ...] = (
     (0xF900, 0xFAFF, "h"),
     (0x20000, 0x323AF, "h"),
 )
+#: The language that a script's text is in when its words tie: the one with the most writers.
+_LIKELY = {"l": "en", "c": "ru"}
 _BY_SCRIPT = {"e": "el", "w": "he", "a": "ar", "d": "hi", "y": "th"}
 _WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
@@ -112,6 +114,8 @@ class Detector:
         clear = sorted(votes.values())[-2:]
         if not clear or clear[-1] < 1.5 or (len(clear) == 2 and clear[1] < clear[0] * 1.7) or not raw.isascii():
             _vote_by_shape(words, profile, votes)
+        if _LIKELY[script] in votes:
+            votes[_LIKELY[script]] += 0.1
         return _elected(votes, prior, "und" if script == "l" else "ru", mixed=mixed)
 
 

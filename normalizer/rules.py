@@ -197,7 +197,10 @@ def _wanted(place: Place, parts: Mapping[str, Place], name: str) -> Place:
 
 
 def _moments(place: Place, terms: _Terms) -> None:
-    for unit, body in place.mapping("day", "week", "month", "year", "month_name", "weekday", "part").items():
+    for unit, body in place.mapping("day", "week", "month", "year", "month_name", "weekday", "part", "except").items():
+        if unit == "except":
+            terms.add(body, "moments", "", 0.0)
+            continue
         for value, words in body.items():
             terms.add(words, "moments", f"{unit}:{value}", 1.0)
 

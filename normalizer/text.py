@@ -41,7 +41,7 @@ class Fold(dict[int, str]):
         """What one character becomes: one, several or none."""
         if "\ud800" <= char <= "\udfff":
             return "\ufffd"  # half a surrogate pair: no encoding takes it
-        if char in "\n\t ":
+        if char in "\n\t ，":  # a full-width comma parts a list, a plain one may group digits
             return char
         category = unicodedata.category(char)
         if category in ("Cf", "Cc", "Cs") or "\ufe00" <= char <= "\ufe0f":

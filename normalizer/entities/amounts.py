@@ -12,9 +12,7 @@ from normalizer.record import Money
 
 _HAN = numerals.HAN_NUMBER
 _FIGURES = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
-_SCALE = (
-    r"(?:百万|千万|十万|万亿|千亿|百亿|十亿|[十百千万亿]|thousand|million|mil|billion|bn|trillion|[kwm](?![a-z0-9]))"
-)
+_SCALE = r"(?:百万|千万|十万|万亿|千亿|百亿|十亿|[十百千万亿]|thousand|million|lakhs?|crores?|mil|billion|bn|trillion|[kwm](?![a-z0-9]))"
 _AFTER = re.compile(rf" ?({_FIGURES})(?: ?({_SCALE}))?")
 _BEFORE = re.compile(rf"(?:(?<![\d.a-z\-])({_FIGURES})[ \-]?({_SCALE})?([{_HAN}]*)|([{_HAN}]+))(?:多|余|来)? ?$")
 _WORDS_BEFORE = re.compile(
@@ -60,11 +58,17 @@ def _number_after(view: View, hit: Hit) -> None:
     if value is None:
         return
     value = numerals.scaled(value, match.group(2) or "")
-    end = match.end()
-    for following in view.hits.get("currencies", ()):
-        if 0 <= following.start - end <= 1 and (following.label == hit.label or following.label == "yuan"):
-            end = following.end
-    _keep(view, value, _code(view, hit), hit.start, end, "amount.currency", 0.96)
+    start, end, code = hit.start, match.end(), _code(view, hit)
+    for other in view.hits.get("currencies", ()):
+        if (
+            0 <= other.start - end <= 1
+            and other.label in (hit.label, "yuan")
+            and not _AFTER.match(view.plain, other.end)
+        ):
+            end = other.end
+        elif 0 <= start - other.end <= 1 and other.label.isupper() and hit.label == "dollar":
+            start, code = other.start, _code(view, other)  # "mxn$ 15" names its dollars
+    _keep(view, value, code, start, end, "amount.currency", 0.96)
 
 
 def _number_before(view: View, hit: Hit) -> bool:

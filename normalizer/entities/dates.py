@@ -28,7 +28,7 @@ _ZH_DAY = re.compile(
     rf"(?<![\d一二三四五六七八九十a-z\-第./月周个])({_N})[日号](?![线楼院店码栋文院机门馆厅柜桌幢室公])"
 )
 _SLASH = re.compile(r"(?<![\d./\-a-z])(\d{1,2})([/.\-])(\d{1,2})(?:\2((?:19|20)?\d\d))?(?![\d/]|[.\-]\d|[%元块])")
-_WEEKDAY_ZH = re.compile(r"(上上|上个?|这个?|本|下个?|)(?:周|星期|礼拜)([一二三四五六日天])(?!天)")
+_WEEKDAY_ZH = re.compile(r"(上上个?|上个?|这个?|本|下下个?|下个?|)(?:周|星期|礼拜)([一二三四五六日天])(?!天)")
 _AGO_ZH = re.compile(r"(\d{1,3}|[一二两三四五六七八九十]{1,3})个?(天|日|周|星期|礼拜|月|年)(?:之|以)?前")
 _AGO_EN = re.compile(
     r"(?:about |around )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|a couple of)\s(day|week|month|year)s?\sago"
@@ -40,15 +40,28 @@ _TIME_EN = re.compile(
     r",?\s?(?:at|around|about|@)?\s?(\d{1,2})(?:[:.](\d\d))?(?:[:]\d\d)?\s?(am|pm|a\.m\.?|p\.m\.?|o'clock)|(?:,?\s(?:at|around|about)|t|,?)\s?(\d{1,2}):(\d\d)(?!\d)"
 )
 _AROUND_MONTH_BEFORE = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-]$")
-_AROUND_MONTH_AFTER = re.compile(r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:,?\s((?:19|20)\d\d))?(?!\d)")
+_AROUND_MONTH_AFTER = re.compile(r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:\s?,?\s?((?:19|20)\d\d))?(?!\d)")
 _YEAR_AFTER = re.compile(r"\.?,?[\s\-]((?:19|20)\d\d)(?!\d)")
 _MONTH_YEAR = re.compile(r"\.?,?\s((?:19|20)\d\d)(?!\d)")
 _DAY_OF_MONTH = re.compile(rf"的?({_N})[日号]")
 _PART = {"凌晨": 0, "半夜": 0, "早上": 6, "早晨": 6, "上午": 6, "清晨": 6, "中午": 11, "下午": 12, "午后": 12, "傍晚": 12,
          "晚上": 18, "夜里": 18, "晚间": 18, "晚": 18}  # fmt: skip
+_ENGLISH_WEEKDAY = {
+    name: n for n, name in enumerate(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), 1)
+}
+_WEEKDAY_AFTER = re.compile(r"(?: on)?,? (monday|tuesday|wednesday|thursday|friday|saturday|sunday)(?![a-z])")
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth"
+    " seventeenth eighteenth nineteenth twentieth twenty-first twenty-second twenty-third twenty-fourth twenty-fifth"
+    " twenty-sixth twenty-seventh twenty-eighth twenty-ninth thirtieth thirty-first"
+).split()
+_ORDINAL = "(" + "|".join(word.replace("-", "[ -]") for word in reversed(_ORDINALS)) + ")"
+_ORDINAL_BEFORE = re.compile(rf"(?<![a-z]){_ORDINAL}(?: of)? $")
+_ORDINAL_AFTER = re.compile(rf" (?:the )?{_ORDINAL}(?![a-z])(?:,? ((?:19|20)\d\d))?")
 _WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
           "nine": 9, "ten": 10, "a couple of": 2}  # fmt: skip
 _SPAN_DAYS = {"天": 1, "日": 1, "周": 7, "星期": 7, "礼拜": 7, "day": 1, "week": 7}
+_WEEKS = {"上上": -2, "上上个": -2, "上": -1, "上个": -1, "下": 1, "下个": 1, "下下": 2, "下下个": 2}
 _HAN_WEEKDAY = {c: i for i, c in enumerate("一二三四五六日", 1)} | {"天": 7}
 
 
@@ -67,7 +80,11 @@ def look(view: View) -> None:
             _ago(view, match, match.group(2))
     if "周" in plain or "星期" in plain or "礼拜" in plain:
         _look_weekdays(view)
-    for hit in view.hits.get("moments", ()):
+    words = view.hits.get("moments", ())
+    for hit in words:
+        if hit.label.startswith("month_name"):
+            _english_month(view, hit, int(hit.label.partition(":")[2]))
+    for hit in words:
         _by_word(view, hit)
     if "号" in plain or "日" in plain:
         for match in _ZH_DAY.finditer(plain):
@@ -143,11 +160,13 @@ def _ago(view: View, match: re.Match[str], unit: str) -> None:
 
 def _look_weekdays(view: View) -> None:
     for match in _WEEKDAY_ZH.finditer(view.plain):
-        weeks = {"上上": -2, "上": -1, "上个": -1, "下": 1, "下个": 1}.get(match.group(1), 0)
+        weeks = _WEEKS.get(match.group(1), 0)
         today = view.at.date()
         found = today + timedelta(days=_HAN_WEEKDAY[match.group(2)] - today.isoweekday() + 7 * weeks)
-        if not match.group(1) and found > today:
-            found -= timedelta(days=7)
+        if not match.group(1):
+            if _beside_a_day(view, *match.span()):
+                continue
+            found -= timedelta(days=7 * (found > today))
         _keep(view, found, *match.span(), "date.weekday", 0.9 if match.group(1) else 0.7)
 
 
@@ -158,13 +177,16 @@ def _by_word(view: View, hit: Hit) -> None:
     today, offset = view.at.date(), int(value)
     if unit == "day":
         _keep(view, today + timedelta(days=offset), hit.start, hit.end, "date.word", 0.9)
-    elif unit == "month_name":
-        _english_month(view, hit, offset)
     elif unit == "weekday":
         _english_weekday(view, hit, offset)
     elif unit == "month":
         _relative_month(view, hit, offset)
     elif unit == "week":
+        if match := _WEEKDAY_AFTER.match(view.plain, hit.end):
+            day = _ENGLISH_WEEKDAY[match.group(1)]
+            found = today + timedelta(days=day - today.isoweekday() + 7 * offset)
+            _keep(view, found, hit.start, match.end(), "date.weekday", 0.9)
+            return
         monday = today - timedelta(days=today.isoweekday() - 1) + timedelta(days=7 * offset)
         year, week, _ = monday.isocalendar()
         _keep_text(view, f"{year:04d}-W{week:02d}", hit.start, hit.end, "date.week", 0.8)
@@ -190,6 +212,12 @@ def _english_month(view: View, hit: Hit, month: int) -> None:
             year, end = int(after.group(1)), after.end()
     elif after := _AROUND_MONTH_AFTER.match(view.plain, end):
         day, year, end = int(after.group(1)), int(after.group(2) or 0), after.end()
+    elif before := _ORDINAL_BEFORE.search(view.plain[max(0, start - 24) : start]):
+        day, start = _ordinal(before.group(1)), start - len(before.group())
+        if after := _YEAR_AFTER.match(view.plain, end):
+            year, end = int(after.group(1)), after.end()
+    elif after := _ORDINAL_AFTER.match(view.plain, end):
+        day, year, end = _ordinal(after.group(1)), int(after.group(2) or 0), after.end()
     elif after := _MONTH_YEAR.match(view.plain, end):
         _keep_month(view, int(after.group(1)), month, start, after.end(), "date.month_name")
         return
@@ -203,7 +231,9 @@ def _english_month(view: View, hit: Hit, month: int) -> None:
 
 def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
     word = view.plain[hit.start : hit.end]
-    before = view.plain[max(0, hit.start - 5) : hit.start]
+    if _beside_a_day(view, hit.start, hit.end):
+        return
+    before = view.plain[max(0, hit.start - 9) : hit.start]
     start = hit.start
     today = view.at.date()
     found = today + timedelta(days=weekday - today.isoweekday())
@@ -211,9 +241,15 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
     if before.endswith("last "):
         start, sure = start - 5, 0.9
         found = found if found < today else found - timedelta(days=7)
+    elif before.endswith(("previous ", "past ")):
+        start, sure = start - (9 if before.endswith("previous ") else 5), 0.9
+        found -= timedelta(days=7)
     elif before.endswith("next "):
         start, sure = start - 5, 0.9
         found += timedelta(days=7)
+    elif before.endswith("coming "):
+        start, sure = start - 7, 0.9
+        found += timedelta(days=7 * (found <= today))
     elif before.endswith("this "):
         start, sure = start - 5, 0.9
     elif word in ("sun", "sat", "mon", "wed", "fri"):
@@ -221,6 +257,15 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
     elif found > today:
         found -= timedelta(days=7)
     _keep(view, found, start, hit.end, "date.weekday", sure)
+
+
+def _ordinal(word: str) -> int:
+    return _ORDINALS.index(word.replace(" ", "-")) + 1
+
+
+def _beside_a_day(view: View, start: int, end: int) -> bool:
+    """Whether a weekday only names again the date that stands next to it ("Friday, 20 November")."""
+    return any(e.kind == "date" and (0 <= e.start - end <= 2 or 0 <= start - e.end <= 2) for e in view.found)
 
 
 def _number(written: str | None) -> int:

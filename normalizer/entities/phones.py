@@ -8,7 +8,10 @@ import phonenumbers
 
 from normalizer.entities.entity import View
 
-_CANDIDATE = re.compile(r"(?<![a-z0-9_+#])(?<!\d[.\-])(?:\+|00)?\(?\d(?:[ \-.()]{0,3}\d){6,14}(?![0-9a-z])(?!-\d)")
+_CANDIDATE = re.compile(
+    r"(?<![a-z0-9_#])(?<!\d[.\-])(?<!-)((?:\+|00)?\(?\d(?:[ \-.()/]{0,3}\d){6,14})"
+    r"(?: ?(?:x|ext\.?|分机) ?\d{1,6}|-\d{3,4})?(?![0-9a-z])"
+)
 _CN_MOBILE = re.compile(r"(?:\+?86)?(1[3-9]\d{9})")
 _CN_HOTLINE = re.compile(r"(?:400|800)\d{7}")
 _NOT_DIGIT = re.compile(r"[^\d+]")
@@ -24,7 +27,7 @@ def look(view: View) -> None:
     for match in _CANDIDATE.finditer(view.plain):
         start, end = match.span()
         if view.free(start, end):
-            _judge(view, match.group(), start, end)
+            _judge(view, match.group(1), start, end)
 
 
 def _judge(view: View, written: str, start: int, end: int) -> None:
