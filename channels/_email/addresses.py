@@ -57,7 +57,7 @@ def _has_address(phrase: list[str]) -> bool:
 
 
 def _address(phrase: list[str], comment: str, angle: str, hint: str) -> Iterator[Address]:
-    name = " ".join(p.strip() for p in phrase if p.strip()).replace(" ,", ",").strip(" ,")
+    name = " ".join(p.strip() for p in phrase if p.strip()).replace(" ,", ",").strip(" ,<>")
     email = re.sub(r"\s", "", angle.removeprefix("mailto:"))
     if "@" not in email:
         found = _BARE.findall(_WORD.sub(" ", name))

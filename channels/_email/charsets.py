@@ -132,7 +132,7 @@ def decode(data: bytes, label: str = "") -> str:
             return data.decode(utf, "replace")
     if name.startswith(("utf-16", "utf-32")):
         return data.decode(name, "replace") if b"\0" in data else guess(data)
-    if b"\x1b$" in data and name in ("iso2022_jp", "", "ascii"):
+    if (b"\x1b$" in data or b"\x1b(" in data) and name in ("iso2022_jp", "", "ascii"):
         return jis.decode(data)
     if name == "iso2022_jp":
         name = "cp932"

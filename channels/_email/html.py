@@ -13,6 +13,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 #: More is not read: no person writes it. Pictures inlined as ``data:`` do not count.
 MAX_CHARS = 1_000_000
+#: Nodes looked at; a large newsletter has a tenth of it.
+MAX_NODES = 200_000
 #: Tags nested deeper than this are dropped before the parser sees them: its time grows with the square.
 MAX_NESTING = 250
 
@@ -99,7 +101,9 @@ def text_of(lines: list[Line]) -> str:
 def _walk(root: LexborNode, *, show_hidden: bool) -> list[Line]:
     walk = _Walk()
     stack: list[tuple[LexborNode, bool, bool, bool]] = [(root, False, False, False)]
-    while stack:
+    left = MAX_NODES
+    while stack and left:
+        left -= 1
         node, quoted, pre, closing = stack.pop()
         tag = node.tag or ""
         if closing:

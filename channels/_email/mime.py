@@ -204,7 +204,8 @@ def _plain_lines(raw: bytes, flaws: list[str]) -> bytes:
     raw = raw.removeprefix(codecs.BOM_UTF8)
     if raw.startswith((b"From ", b">From ")):
         raw = raw.partition(b"\n")[2]
-    if b"\r" in raw[:64_000] and b"\n" not in raw[:64_000]:
+    head = raw[:16_000]
+    if len(re.findall(rb"\r(?!\r?\n)", head)) > head.count(b"\n"):
         flaws.append("bare CR")
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"\r\r\n" in raw[:4_000]:

@@ -80,7 +80,7 @@ VERB = re.compile(
 #: How such a line begins: a word of its language, a day, or a date.
 INTRO = re.compile(
     r"^[>\s*\-—_]*(?:On\b|At\b|Am\b|Le\b|El\b|Il\b|Em\b|Op\b|Den\b|Dnia\b|W dniu\b|På\b|Vào\b|Na\b|Dne\b|Ma\b|In (?:data|a message)\b|Quoting\b|"
-    r"在|于|於|\d{1,4}\s*[-/.年 ]|(?:mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|jeu|ven|sam|dim|mo|di|mi|do|fr|sa|so|пн|вт|ср|чт|пт|сб|вс|ma|ti|ke|to|pe|la|su|pon|wt|śr|czw|pt)\w{0,9}[.,]?\s|"
+    r"在|于|於|\d{1,4}\s*[-/.年 ]|(?:mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|mié|jeu|jue|gio|ven|vie|sam|sáb|sab|dim|dom|mo|di|mi|do|fr|sa|so|seg|ter|qua|qui|sex|wo|vr|za|zo|man|mån|tir|tis|ons|tor|fre|lør|lör|søn|sön|пн|вт|ср|чт|пт|сб|вс|пон|вто|сре|чет|пят|суб|вос|ma|ti|ke|to|pe|la|su|pon|wt|śr|śro|czw|pt|pią|sob|niedz|út|stř|čt|pá|ned|hét|pzt|sal|çar)\w{0,10}[.,]*\s|"
     r"\"?[^<>@\n]{1,80}<[^<>\s]+@[^<>\s]+>\s*(?:\([^)]{0,80}\))?\s*(?:于|於|在|on|am|le|schrieb|wrote|написал|writes)|"
     r"[^\n]{0,40}?\d{1,2}[:.]\d{2}[^\n]{0,60}<[^<>\s]+@)",
     re.I,
@@ -96,8 +96,8 @@ ADDRESS = re.compile(r"[^\s<>()\"',;:]+@[^\s<>()\"',;:]+")
 MOBILE = re.compile(
     r"^\s*(?:(?:发自|發自|来自|來自|发送自|發送自|由)\s*(?:我的|企业微信|钉钉|釘釘|飞书|网易|QQ|Outlook|Foxmail|.{0,16}(?:手机|手機|iPhone|iPad|客户端|客戶端|邮箱|郵箱|邮件|App|版|Mail|Android|鸿蒙|平板|大师)).{0,30}|"
     r"[從从]我的\s*\S.{0,20}(?:傳送|发送|寄出)|(?:获取|取得|下載|下载)\s*Outlook.{0,60}|.{0,8}签名由\s*网易.{0,16}|签名由.{0,20}定制|使用.{0,20}(?:发送|客户端).{0,6}|"
-    r"Sent (?:from|via|with|by|using) (?:my|Mail|Outlook|Yahoo|AOL|Samsung|Gmail|iPhone|iPad|Android|Mailbox|BlackBerry|Proton|Windows|Acompli|Huawei|Xiaomi|myMail|Spark|Nine|TypeApp|Blue|the all new AOL|a mobile|an? \w+ (?:phone|device))\b.{0,80}|"
-    r"Sent wirelessly .{0,100}|Sent from .{0,40}(?:iPhone|iPad|phone|BlackBerry|Android|smartphone|mobile|Outlook|Mail)\b.{0,40}|Get(?: the)? Outlook for.{0,80}|Get BlueMail.{0,60}|Download .{0,30} for (?:iOS|Android).{0,40}|Yahoo Mail[: ].{0,60}|"
+    r"Sent (?:from|via|on|using) (?:my|an?|the)(?:\s[\w'’()./&-]+){1,8}!?|Sent (?:from|via|with|by|using) (?:Mail|Outlook|Yahoo|AOL|Samsung|Gmail|iPhone|iPad|Android|Mailbox|BlackBerry|Proton|Windows|Acompli|Huawei|Xiaomi|myMail|Spark|Nine|TypeApp|Blue|the all new AOL|a mobile|an? \w+ (?:phone|device))\b.{0,80}|"
+    r"Sent wirelessly .{0,100}|Sent from [^,.;]{0,40}(?:iPhone|iPad|phone|BlackBerry|Android|smartphone|mobile|Outlook|Mail)\b.{0,40}|Get(?: the)? Outlook for.{0,80}|Get BlueMail.{0,60}|Download .{0,30} for (?:iOS|Android).{0,40}|Yahoo Mail[: ].{0,60}|"
     r"(?:Diese Nachricht wurde )?von mein\w{0,2} .{0,40}(?:gesendet|verschickt)\W*|Gesendet (?:von|mit|über|aus) .{0,60}|"
     r"Envoyé (?:de(?:puis)? mon|à partir de|sans fil|avec|depuis) .{0,100}|Télécharge[rz] Outlook.{0,60}|Provenance\s*:\s*Courrier.{0,40}|"
     r"Enviado (?:desde|do|a partir do|pelo|con|via|del?) .{0,80}|Obtener Outlook.{0,60}|Obter (?:o )?Outlook.{0,60}|Inviato (?:da|dal|con) .{0,60}|Scarica Outlook.{0,60}|Ottieni Outlook.{0,60}|"

@@ -59,7 +59,7 @@ def split(lines: list[Line], *, forward: bool = False) -> View:
         old = old + rest
     else:
         fresh = fresh + rest
-    new, signature = _sign_off(fresh)
+    new, signature = _sign_off(fresh, cut=bool(old))
     if not _words(new) and _words(fresh):
         new, signature = fresh, []
     if not _words(new):
@@ -158,8 +158,17 @@ def _header_block(lines: list[Line], at: int) -> bool:
         if loose > 2 or (loose > 1 and not line.text.strip() and len(seen) < 2):
             break
     if "from" not in seen:
-        return False
+        return _dated(lines, at)
     return len(seen) >= 3 or (len(seen) == 2 and "sent" in seen and _after_rule(lines, at))
+
+
+def _dated(lines: list[Line], at: int) -> bool:
+    """Two headers suffice when one holds a time and the other an address, after an empty line."""
+    if at == 0 or lines[at - 1].text.strip() or at + 1 >= len(lines):
+        return False
+    pair = {phrases.role(line.text): line.text for line in lines[at : at + 2]}
+    people = pair.get("from") or pair.get("to") or ""
+    return bool(re.search(r"\d{1,2}[:：.]\d{2}", pair.get("sent", "")) and phrases.ADDRESS.search(people))
 
 
 def _after_rule(lines: list[Line], at: int) -> bool:
@@ -200,7 +209,7 @@ def _attribution(lines: list[Line], at: int) -> int:
 _MAILBOX = re.compile(r"^[>\s]*[^<>@\n]{1,80}<[^<>\s]+@[^<>\s]+>\s*$")
 _DASHED = re.compile(r"^\s*[-_]{2,}\s*[^\n]{3,200}?\s*[-_]{2,}\s*$")
 _OWN_VERB = re.compile(
-    r"\b(?:I|we|ich|wir|je|nous|yo|nosotros|io|noi)\s+(?:have\s+|had\s+|a\s+)?(?:wrote|writes|sent|schrieb|écrit|scritto)\b|[我他她们]\S{0,12}[写寫]道"
+    r"\b(?:I|we|ich|wir|je|nous|yo|nosotros|io|noi)\s+(?:have\s+|had\s+|a\s+)?(?:wrote|writes|sent|schrieb|écrit|scritto)\b|\b(?:schrieb ich|schreef ik|skrev (?:jag|jeg)|schrieben wir)\b|[我他她们]\S{0,12}[写寫]道"
 )
 _TAIL = re.compile(r"[:：]\s*[*_]*\s*$")
 
@@ -210,6 +219,8 @@ def _says_who(text: str, lines: list[Line], after: int) -> bool:
     if not phrases.DATE.search(text) and not phrases.ADDRESS.search(text):
         return False
     tail = bool(_TAIL.search(text))
+    if not tail and not phrases.VERB.search(text[-24:]):
+        return False
     verb = None
     for found in phrases.VERB.finditer(text):
         verb = found
@@ -218,13 +229,18 @@ def _says_who(text: str, lines: list[Line], after: int) -> bool:
         return False
     address = bool(phrases.ADDRESS.search(text))
     below = _next_quoted(lines, after)
+    if below and address and tail:
+        return True
+    if not phrases.DATE.search(text) and verb is None:
+        return False
     if verb is None:  # only the address and a colon: it must end with the address
         return bool(re.search(r"@[^\s<>]+>*[\])]*\s*[:：]\s*$", text)) and bool(phrases.DATE.search(text))
     if below:
         return True
     if _OWN_VERB.search(text):
         return False
-    if address or at_end:
+    short = re.match(r"^[>\s]*(?:Am|Op|Den|På|Em|El|Il|Le|On|Dne|Dnia|W dniu)\s", text) is not None and len(text) < 150
+    if address or at_end or (short and len(text) - verb.end() <= 60):
         return bool(re.search(r"[:：.h点]\d{2}|(?:19|20)\d{2}", text)) and (
             address or not re.match(r"^[在于於\d]", text) or bool(re.search(r"\d[:：]\d{2}", text))
         )
@@ -263,15 +279,21 @@ def _spilled(lines: list[Line], at: int) -> bool:
 
 def _inline(lines: list[Line], at: int) -> bool:
     """Whether own words and further quotes alternate below: answers to single points."""
-    own = False
+    turns = 0  # own words, a quote, own words
     for index in range(at, len(lines)):
         line = lines[index]
-        if line.quoted and own and line.text.strip(" >"):
-            return not _attributed(lines, index)
-        if not line.quoted and line.text.strip():
-            if _attribution(lines, index):
+        if not line.text.strip(" >"):
+            continue
+        if line.quoted and turns == 1:
+            if _attributed(lines, index):
                 return False
-            own = True
+            turns = 2
+        elif not line.quoted and not _spilled(lines, index):
+            if _attribution(lines, index) or _opens_signature(lines, index, line.text):
+                return False
+            if turns == 2:
+                return True
+            turns = 1
     return False
 
 
@@ -285,7 +307,7 @@ def _outer_quotes(lines: list[Line], old: list[Line], how: str) -> tuple[list[Li
     end = len(lines)
     while end and (lines[end - 1].quoted or not lines[end - 1].text.strip() or _spilled(lines, end - 1)):
         end -= 1
-    if any(line.quoted for line in lines[end:]) and end:
+    if not how and any(line.quoted for line in lines[end:]) and end:
         old, how, lines = lines[end:] + old, how or "quote", lines[:end]
     start = 0
     while start < len(lines) and (lines[start].quoted or not lines[start].text.strip() or _spilled(lines, start)):
@@ -312,14 +334,14 @@ _DASH_NAME = re.compile(r"^\s*[-–—~]\s?[^\W\d_][\w.'’]{0,30}(?:\s[^\W\d_][
 _TABLE_SIGN = re.compile(r"^\s*\|\s*\|\s*$")
 
 
-def _sign_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+def _sign_off(lines: list[Line], *, cut: bool) -> tuple[list[Line], list[Line]]:
     """Own words and signature. The signature is kept apart, never thrown away: it may hold the phone number."""
-    own, signature = _signature_off(lines)
-    again, above = _signature_off(own) if signature else (own, [])  # a name above the footer of a list
+    own, signature = _signature_off(lines, cut=cut)
+    again, above = _signature_off(own, cut=False) if signature else (own, [])  # a name above the footer of a list
     return again, above + signature
 
 
-def _signature_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+def _signature_off(lines: list[Line], *, cut: bool) -> tuple[list[Line], list[Line]]:
     start = end = _signature_start(lines)
     while end:
         text = lines[end - 1].text.strip()
@@ -331,17 +353,30 @@ def _signature_off(lines: list[Line]) -> tuple[list[Line], list[Line]]:
         ):
             end -= 1
             continue
-        if not lines[end - 1].quoted and _own_address(lines, end):
+        if not lines[end - 1].quoted and _own_address(lines, end, cut=cut):
+            end -= 1
+            continue
+        if any("签名由" in line.text for line in lines[end : end + 3]) and _card(lines, end):
             end -= 1
             continue
         break
     return lines[:end], lines[end:]
 
 
-def _own_address(lines: list[Line], end: int) -> bool:
-    """A last line that is only an address, as Foxmail puts there."""
+def _card(lines: list[Line], end: int) -> bool:
+    """A line of the visiting card that NetEase's program puts above its own name: an address, or a name over it."""
+    text = lines[end - 1].text.strip()
+    if end < 2 or not any(line.text.strip() for line in lines[: end - 1]):
+        return False
+    return bool(re.match(r"(?:邮箱|电子邮件)\s*[:：]", text)) or (
+        len(text) <= 12 and bool(re.match(r"(?:邮箱|电子邮件)\s*[:：]", lines[end].text.strip()))
+    )
+
+
+def _own_address(lines: list[Line], end: int, *, cut: bool) -> bool:
+    """A last line that is only an address, as Foxmail puts above what it quotes."""
     return bool(re.fullmatch(r"\s*\|?\s*[\w.+-]+@[\w.-]+\s*\|?\s*", lines[end - 1].text)) and (
-        end >= 2 and not lines[end - 2].text.strip() and len(lines) - end <= 3
+        end >= 2 and (cut or not lines[end - 2].text.strip()) and len(lines) - end <= 3
     )
 
 

@@ -241,9 +241,9 @@ def _file(part: Part, name: str, taken: set[str]) -> File:
 
 
 def _cap(text: str, flaws: list[str]) -> str:
-    if len(text) > MAX_TEXT * 4:
+    if len(text) > MAX_TEXT:
         flaws.append("text size")
-    return text[: MAX_TEXT * 4]
+    return text[:MAX_TEXT]
 
 
 # --- views --------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import quopri
 import re
 
 from channels._email import charsets, transfer
@@ -57,7 +56,8 @@ def _word_bytes(found: re.Match[bytes]) -> bytes:
     coded = b if b is not None else b_open
     if coded is not None:
         return b"".join(transfer.loose(p) for p in re.split(rb"(?<==)(?=[A-Za-z0-9+/])", coded))
-    return quopri.decodestring((q if q is not None else q_open or b"").replace(b"_", b" "))
+    spaced = (q if q is not None else q_open or b"").replace(b"_", b" ")
+    return re.sub(rb"=([0-9A-Fa-f]{2})", lambda pair: bytes.fromhex(pair.group(1).decode()), spaced)
 
 
 def _same(one: str, other: str) -> bool:

@@ -522,7 +522,9 @@ def _shown(want: dict[str, Any], new: str, reply: str, text: str) -> bool | None
         verdicts.append(tight(want["visible_text"]) in (tight(new), tight(reply)))
     first = want.get("fragment_text", {}).get("0")
     if first is not None and "visible_text" not in want:
-        verdicts.append(tight(first) in (tight(new), tight(reply)))
+        later = any(not hides for hides in want.get("hidden", [True])[1:])
+        same = tight(first) in (tight(new), tight(reply))
+        verdicts.append(tight(new).startswith(tight(first)) if later else same)
     hidden = want.get("hidden") or [s or q for s, q in zip(want.get("signature", []), want.get("quoted", []))]
     for number, start in {
         **want.get("fragment_starts", {}),
