@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from channels.base import Attachment, Outbound
@@ -166,9 +167,10 @@ async def start(folder: Path, port: int = 0) -> AsyncIterator[Running]:
             await runner.cleanup()
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[Running]:
-    async with start(tmp_path) as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """One for all tests of a module: visitors know nothing of each other, and reading the knowledge takes a second."""
+    async with start(tmp_path_factory.mktemp("house")) as running:
         yield running
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+#: One gateway and one loop for the module.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 def message(event: dict[str, Any]) -> bool:
     return bool(event["type"] == "message")
@@ -214,11 +217,7 @@ async def test_a_line_without_a_good_token_is_closed(house: Any, first: Any) -> 
         assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 4401)
 
 
-async def test_an_open_line_sees_a_changed_session_secret_as_a_bad_token(starting: Any, tmp_path: Any) -> None:
-    async with starting() as first:
-        visitor = await first.visitor()
-    async with starting() as second:
-        visitor.running = second
-        slow = await second.visitor("slow")
-        async with visitor.socket(token=slow.token) as ws:
-            assert (await ws.receive(5)).data == 4401
+async def test_a_token_of_another_window_opens_no_line(house: Any) -> None:
+    visitor, other = await house.visitor(), await house.visitor("slow")
+    async with visitor.socket(token=other.token) as ws:
+        assert (await ws.receive(5)).data == 4401

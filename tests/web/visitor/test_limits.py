@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import pytest
 
+from gateway.web.visitor import socket
 from gateway.web.visitor.guard import GUARD, MAX_OPEN, Pace
+
+#: One gateway and one loop for the module.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_the_sixth_message_in_ten_seconds_must_wait(house: Any) -> None:
@@ -30,7 +36,7 @@ async def test_renewing_the_session_does_not_give_a_fresh_pace(house: Any) -> No
     assert (await renewed.say("again"))[0] == 429
 
 
-def test_a_pace_recovers_and_forgets() -> None:
+async def test_a_pace_recovers_and_forgets() -> None:
     pace = Pace()
     assert [pace.wait(("a",), 5, 100.0) for _ in range(5)] == [0.0] * 5
     assert 0 < pace.wait(("a",), 5, 100.0) <= 2
@@ -115,8 +121,6 @@ async def test_a_slow_upload_and_a_slow_message_are_given_up(house: Any) -> None
 
 
 async def test_a_line_that_never_says_who_it_is_is_closed(house: Any, monkeypatch: Any) -> None:
-    from gateway.web.visitor import socket
-
     monkeypatch.setattr(socket, "HELLO_SECONDS", 0.2)
     async with house.session.ws_connect(f"{house.url}/widget/v1/socket?site=lantern") as ws:
         assert (await ws.receive(5)).data == 4401
@@ -125,29 +129,41 @@ async def test_a_line_that_never_says_who_it_is_is_closed(house: Any, monkeypatc
 async def test_a_window_that_takes_no_data_is_closed_and_misses_nothing(
     house: Any, frames: Any, monkeypatch: Any
 ) -> None:
-    from gateway.web.visitor import socket
-
     monkeypatch.setattr(socket, "SEND_SECONDS", 0.5)
     visitor = await house.visitor()
-    for n in range(30):
-        await visitor.say(f"{n} " + "x" * 3900)
-    host, port = house.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    await visitor.say("hello")
+    for _ in range(8):
+        await house.reply(visitor.conversation, "x" * 1_000_000)  # more than the kernel's buffers take
+    await house.reply(visitor.conversation, "the last")
+    async with visitor.socket(last_seq=0) as ws:
+        await frames(ws, lambda event: event.get("text") == "the last")
+    seats = house.app[GUARD].open
+    writer = await deaf(house.url, visitor.token)
     try:
-        writer.write(
-            f"GET /widget/v1/socket?site=lantern HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        await reader.readuntil(b"\r\n\r\n")
-        body = f'{{"type":"resume","token":"{visitor.token}","last_seq":0}}'.encode()
-        writer.write(bytes([0x81, 0xFE]) + len(body).to_bytes(2, "big") + b"\0\0\0\0" + body)
-        guard = house.app[GUARD]
-        for _ in range(40):
-            await visitor.running.note(visitor.conversation, "wake")
-            await asyncio.sleep(0.05)
-        assert len(guard.open) <= 1
+        await eventually(lambda: seats[visitor.conversation] == 1)
+        await eventually(lambda: seats[visitor.conversation] == 0)
     finally:
         writer.close()
     async with visitor.socket(last_seq=0) as ws:
-        got = await frames(ws, lambda event: str(event.get("text", "")).startswith("29 "))
-    assert len([event for event in got if event.get("author") == "me"]) == 30
+        got = await frames(ws, lambda event: event.get("text") == "the last")
+    assert len([event for event in got if event.get("author") == "agent"]) == 9
+
+
+async def deaf(url: str, token: str) -> asyncio.StreamWriter:
+    """A window that asks for everything and reads nothing."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(
+        f"GET /widget/v1/socket?site=lantern HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    body = f'{{"type":"resume","token":"{token}","last_seq":0}}'.encode()
+    writer.write(bytes([0x81, 0xFE]) + len(body).to_bytes(2, "big") + b"\0\0\0\0" + body)
+    return writer
+
+
+async def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what it waits for tells nobody
+            await asyncio.sleep(0.02)

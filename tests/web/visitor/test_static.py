@@ -9,6 +9,9 @@ import pytest
 
 from gateway.web import static
 
+#: One gateway and one loop for the module.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def fetch(house: Any, path: str, **headers: str) -> tuple[int, bytes, Any]:
     async with house.session.get(house.url + path, headers=headers) as answer:
@@ -52,14 +55,14 @@ async def test_only_files_of_the_folder(house: Any, path: str) -> None:
     assert b"import" not in body
 
 
-def test_no_page_has_inline_script_or_style() -> None:
+async def test_no_page_has_inline_script_or_style() -> None:
     for name, file in static.files().items():
         if name.endswith(".html") and not name.startswith("desk/"):
             text = file.body.decode()
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text), name
 
 
-def test_no_script_parses_text_as_html() -> None:
+async def test_no_script_parses_text_as_html() -> None:
     for name, file in static.files().items():
         if name.endswith(".js") and not name.startswith("desk/"):
             assert not re.search(
@@ -67,7 +70,7 @@ def test_no_script_parses_text_as_html() -> None:
             ), name
 
 
-def test_the_texts_are_the_same_in_all_languages() -> None:
+async def test_the_texts_are_the_same_in_all_languages() -> None:
     text = static.files()["chat/texts.js"].body.decode()
     tables = re.findall(r"const (EN|HANS|HANT) = \{(.*?)\n\};", text, re.DOTALL)
     keys = [re.findall(r"^  (\w+):", body, re.MULTILINE) for _, body in tables]

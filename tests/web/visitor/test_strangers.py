@@ -8,6 +8,9 @@ import pytest
 
 from channels.base import Attachment
 
+#: One gateway and one loop for the module.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"
