@@ -39,10 +39,15 @@ _TIME_ZH = re.compile(
 _TIME_EN = re.compile(
     r",?\s?(?:at|around|about|@)?\s?(\d{1,2})(?:[:.](\d\d))?(?:[:]\d\d)?\s?(am|pm|a\.m\.?|p\.m\.?|o'clock)|(?:,?\s(?:at|around|about)|t|,?)\s?(\d{1,2}):(\d\d)(?!\d)"
 )
-_AROUND_MONTH_BEFORE = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-]$")
-_AROUND_MONTH_AFTER = re.compile(r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:\s?,?\s?((?:19|20)\d\d))?(?!\d)")
-_YEAR_AFTER = re.compile(r"\.?,?[\s\-]((?:19|20)\d\d)(?!\d)")
+_AROUND_MONTH_BEFORE = re.compile(r"(?<![\d:.,])(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-/]$")
+_AROUND_MONTH_AFTER = re.compile(
+    r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:(?:\s?,?\s?|-|\sof\s)((?:19|20)\d\d))?(?!\d)"
+)
+_YEAR_AFTER = re.compile(r"\.?,?(?:[\s\-/]|\sof\s)((?:19|20)\d\d)(?!\d)")
 _MONTH_YEAR = re.compile(r"\.?,?\s((?:19|20)\d\d)(?!\d)")
+_OF_WEEK = re.compile(r" of (last|this|next) week(?![a-z])")
+_DAY_TH = re.compile(r",? (?:the )?(\d{1,2})(?:st|nd|rd|th)(?![a-z])")
+_TIME_BEFORE = re.compile(r"(?<![\d:.])(?:at |around )?(\d{1,2})(?:[:.](\d\d))?\s?(am|pm|a\.m\.|p\.m\.)(?: on)? $")
 _DAY_OF_MONTH = re.compile(rf"的?({_N})[日号]")
 _PART = {"凌晨": 0, "半夜": 0, "早上": 6, "早晨": 6, "上午": 6, "清晨": 6, "中午": 11, "下午": 12, "午后": 12, "傍晚": 12,
          "晚上": 18, "夜里": 18, "晚间": 18, "晚": 18}  # fmt: skip
@@ -233,12 +238,18 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
     word = view.plain[hit.start : hit.end]
     if _beside_a_day(view, hit.start, hit.end):
         return
+    if match := _DAY_TH.match(view.plain, hit.end):
+        _keep(view, _last_day(view.at.date(), int(match.group(1))), hit.start, match.end(), "date.day", 0.85)
+        return
     before = view.plain[max(0, hit.start - 9) : hit.start]
     start = hit.start
     today = view.at.date()
     found = today + timedelta(days=weekday - today.isoweekday())
-    sure = 0.75
-    if before.endswith("last "):
+    sure, end = 0.75, hit.end
+    if match := _OF_WEEK.match(view.plain, end):
+        found += timedelta(days={"last": -7, "this": 0, "next": 7}[match.group(1)])
+        sure, end = 0.9, match.end()
+    elif before.endswith("last "):
         start, sure = start - 5, 0.9
         found = found if found < today else found - timedelta(days=7)
     elif before.endswith(("previous ", "past ")):
@@ -256,7 +267,7 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
         return
     elif found > today:
         found -= timedelta(days=7)
-    _keep(view, found, start, hit.end, "date.weekday", sure)
+    _keep(view, found, start, end, "date.weekday", sure)
 
 
 def _ordinal(word: str) -> int:
@@ -310,6 +321,9 @@ def _keep(view: View, found: date | None, start: int, end: int, rule: str, confi
     if found is None:
         return
     clock, end = _clock(view, start, end)
+    if not clock and (match := _TIME_BEFORE.search(view.plain[max(0, start - 18) : start])):
+        hour, minute = _half_day(int(match.group(1)), match.group(3)), int(match.group(2) or 0)
+        clock, start = _clock_text(hour, minute, start - len(match.group()), start)
     _keep_text(view, f"{found.isoformat()}{clock}", start, end, rule, confidence)
 
 
@@ -323,7 +337,8 @@ def _keep_text(view: View, iso: str, start: int, end: int, rule: str, confidence
 
 def _clock(view: View, start: int, end: int) -> tuple[str, int]:
     """The time of day that follows a day: ``T15:00`` and where it ends, or nothing."""
-    if match := _TIME_ZH.match(view.plain, end):
+    english = _TIME_EN.match(view.plain, end)
+    if not (english and english.group(3)) and (match := _TIME_ZH.match(view.plain, end)):
         part, hour_text, quarter, minute_text, digital_hour, digital_minute = match.groups()
         hour = _number(hour_text) if hour_text else int(digital_hour)
         minute = (
@@ -333,15 +348,17 @@ def _clock(view: View, start: int, end: int) -> tuple[str, int]:
         if part_start >= 11 and hour < 12 and not (part_start == 11 and hour >= 11):
             hour += 12
         return _clock_text(hour, minute, match.end(), end)
-    if (match := _TIME_EN.match(view.plain, end)) and (match.group(3) or match.group(5)):
-        hour, minute = int(match.group(1) or match.group(4)), int(match.group(2) or match.group(5) or 0)
-        half = (match.group(3) or "")[:1]
-        if half == "p" and hour < 12:
-            hour += 12
-        elif half == "a" and hour == 12:
-            hour = 0
-        return _clock_text(hour, minute, match.end(), end)
+    if english and (english.group(3) or english.group(5)):
+        hour, minute = int(english.group(1) or english.group(4)), int(english.group(2) or english.group(5) or 0)
+        return _clock_text(_half_day(hour, english.group(3)), minute, english.end(), end)
     return "", end
+
+
+def _half_day(hour: int, half: str | None) -> int:
+    """The hour of a 24-hour day, from one with am or pm."""
+    if half and half[0] == "p" and hour < 12:
+        return hour + 12
+    return 0 if half and half[0] == "a" and hour == 12 else hour
 
 
 def _part_inside(day_words: str) -> int:

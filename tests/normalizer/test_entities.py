@@ -71,6 +71,11 @@ DATES = [
     ("since 5th of June 2025", "5th of June 2025", "2025-06-05"),
     ("ordered Nov 11, 2025", "Nov 11, 2025", "2025-11-11"),
     ("stopped two weeks ago", "two weeks ago", "2026-11-08"),
+    ("at 8.30 pm yesterday it stopped", "at 8.30 pm yesterday", "2026-11-21T20:30"),
+    ("tomorrow 8:00am please", "tomorrow 8:00am", "2026-11-23T08:00"),
+    ("on tuesday of last week", "tuesday of last week", "2026-11-10"),
+    ("Friday the 13th", "Friday the 13th", "2026-11-13"),
+    ("10月12号，星期一", "10月12号", "2026-10-12"),
     ("updated 12/05/2025", "12/05/2025", "2025-12-05"),
 ]
 
