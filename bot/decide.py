@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from bot.decision import Asked, Decision, Reply, Step
+from bot.failure import failed
 from bot.knowledge import Knowledge
 from bot.skills import answers, consent, handoff, progress, quiet, slots, social, survey
 from bot.view import Outcome, View
@@ -28,14 +29,15 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("waiting", progress.waiting),
     ("risk", handoff.risk),
     ("request", handoff.requested),
+    ("language", answers.language_switch),
     ("chosen", answers.chosen),
     ("helped", answers.helped),
     ("slot", answers.slot_answer),
     ("anger", handoff.anger),
     ("urgency", handoff.urgency),
     ("greeting", social.greeting),
-    ("after-close", progress.after_close),
     ("complaint", answers.complaint),
+    ("after-close", progress.after_close),
     ("thanks", social.thanks),
     ("goodbye", social.goodbye),
     ("feedback", social.feedback),
@@ -56,6 +58,8 @@ def decide(asked: Asked, knowledge: Knowledge) -> Decision:
     else:
         name, outcome = "miss", answers.miss(view)
     steps.append(Step(rule=name, verdict="decides", detail=outcome.why))
+    if not all(reply.text for reply in outcome.replies):
+        return failed(view.language, view.state, f"no phrase for {name}")
     return _decision(view, outcome, steps)
 
 

@@ -28,6 +28,10 @@ UNMATCHED = 0.38
 #: Fewer content units than this are a heading, not a question.
 FEWEST_UNITS = 2.0
 MOST_OFFERED = 3
+#: An entry that has no word for so much of the message is not worth an offer.
+STRANGE = 0.6
+#: A text that neither asks nor wishes is a heading up to so many content units, and a report beyond.
+HEADING = 4.0
 #: From here on a text says the same as an example, however short it is.
 SAME = 0.75
 
@@ -109,11 +113,13 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
     """Middle band: name what it may be, unless the customer complains."""
     if view.is_grievance:
         return Match("none", steps=tuple(steps))
-    asks = view.utterance.is_question or view.kind in ("enquiry", "request")
+    said = view.utterance
+    if not (said.is_question or said.is_request or said.units <= HEADING):
+        return Match("none", steps=tuple(steps))
     maybe = [
         each.entry
         for each in near
-        if (each.entry in fired or (asks and each.score >= OFFER))
+        if (each.entry in fired or (each.score >= OFFER and each.unmatched <= STRANGE))
         and not _unfit(view, view.knowledge.entries[each.entry])
     ]
     if not maybe:
@@ -124,7 +130,7 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
 def _veto(view: View, near: Near, fired: bool) -> str:
     """Why this entry may not answer by itself; empty when it may."""
     entry = view.knowledge.entries[near.entry]
-    if unfit := _unfit(view, entry):
+    if unfit := _unfit(view, entry, exact=fired and near.best >= SAME):
         return unfit
     if not fired and (entry.strict or near.score < ANSWER_ALONE):
         return "its rule did not fire"

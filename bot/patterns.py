@@ -17,7 +17,7 @@ from bot.words import Utterance
 from normalizer.text import Fold, Text
 
 #: Characters that a ``*`` between two parts may stand for.
-GAP = 8
+GAP = 12
 MAX_WORD = 60
 MAX_PARTS = 4
 

@@ -125,7 +125,8 @@ class View:
         """Whether the customer complains; a complaint that is only inferred does not make a complaint of a question."""
         if self.complains_plainly:
             return True
-        return self.kind == "complaint" and not (self.utterance.is_question or self.utterance.is_request)
+        said = self.utterance
+        return self.kind == "complaint" and not (said.is_question or said.is_request or said.units < 2)
 
     # --- where the case stands ---
 

@@ -32,7 +32,7 @@ _NEGATIONS = frozenset(_NEGATION_WORDS.split())
 _STOP_TEXT = (
     "a an the i me my we our you your it its is are was be been am do does did to of in on at for and or so if this that"
     " have has had can could will would should may please pls just there with by as from up out get got hi hello hey"
-    " dear thanks thank ok okay want need like know im ive id ill about what how when where who which why"
+    " dear thanks thank ok okay want need like know im ive id ill about what how when where who which why tell ask asking wondering question possible way let something"
 )
 _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _STOP_HAN = frozenset(

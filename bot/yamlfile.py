@@ -102,7 +102,8 @@ class Node:
         if not isinstance(self.raw, yaml.ScalarNode):
             self.problems.add(self, "a text is wanted here")
             return default
-        return str(self.raw.value).strip()
+        text = str(self.raw.value)
+        return text if self.raw.style in ("'", '"') else text.strip()  # who writes quotes means the blanks
 
     def texts(self) -> tuple[str, ...]:
         return tuple(text for node in self.each() if (text := node.text()))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from bot.decide import decide
 from bot.decision import Asked, Company, Context, Decision, State, Turn
 from bot.knowledge import Knowledge
+from bot.skills.survey import invite
 from channels.base import Inbound, Sender
 from normalizer.normalize import normalize
 from normalizer.record import ComplaintRecord
@@ -48,6 +49,16 @@ class Rehearsal:
         self.state = decision.state
         if decision.handoff is not None:
             self.context = replace(self.context, owner="", status="waiting_agent")
+        return decision
+
+    def invite(self) -> Decision:
+        """What the gateway does when an agent closes the case: the survey goes out."""
+        at = START + timedelta(minutes=self.turns)
+        turn = Turn(key=f"close-{self.turns}", text="", at=at)
+        record = self.record or self._normalized("", turn.key, at, "")
+        self.context = replace(self.context, owner="bot", status="closed")
+        decision = invite(Asked(turn=turn, state=self.state, record=record, context=self.context), self.knowledge)
+        self.state = decision.state
         return decision
 
     def _normalized(self, text: str, key: str, at: datetime, language: str) -> ComplaintRecord:

@@ -90,7 +90,7 @@ def read(text: str, file: str = "conversation") -> list[Turn]:
 
 def _setting(rest: str, file: str, line: int) -> tuple[str, str]:
     name, _, value = rest.partition(" ")
-    if name not in SETTINGS:
+    if name != "survey" and name not in SETTINGS:
         raise ScriptError(f"{file}:{line}: there is no setting `{name}`; there are {', '.join(SETTINGS)}")
     return name, value.strip()
 
@@ -108,7 +108,7 @@ def _expect(turn: Turn, mark: str, rest: str, line: int) -> None:
         turn.expected.append((line, rest))
 
 
-#: ``@ name value``: what may be changed of the world the bot sees.
+#: ``@ name value``: what may be changed of the world the bot sees. (``@ survey`` sends the survey of a closed case.)
 SETTINGS: Mapping[str, Callable[[Context, str], Context]] = {
     "owner": lambda context, value: replace(context, owner=value),
     "status": lambda context, value: replace(context, status=value),
@@ -127,7 +127,10 @@ def run(text: str, file: str, knowledge: Knowledge, rules: Rules) -> Result:
     turns = read(text, file)
     for turn in turns:
         for line, name, value in turn.settings:
-            rehearsal.context = _set(rehearsal.context, name, value, f"{file}:{line}")
+            if name == "survey":
+                rehearsal.invite()
+            else:
+                rehearsal.context = _set(rehearsal.context, name, value, f"{file}:{line}")
         decision = rehearsal.say(turn.text, choice=turn.choice)
         failures += _compare(turn, decision, file)
         entries |= {decision.entry} if decision.entry else set()

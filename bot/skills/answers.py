@@ -6,14 +6,17 @@ from dataclasses import replace
 
 from bot.decision import Option, Reply
 from bot.knowledge import FALLBACKS, Entry, pick
+from bot.language import ASKED_FOR
 from bot.skills import slots
-from bot.skills.handoff import hand_off
+from bot.skills.handoff import complaint_question, hand_off
 from bot.skills.receipt import empathy
 from bot.view import Outcome, View
 
 MOST_MISSES = 2
 #: A text of so many content units that asks nothing is a report: it is taken in, not sent back.
 STATEMENT = 4.0
+#: A wish for another language with more content units beside it says something else too.
+LANGUAGE_WISH = 4.0
 
 
 def slot_answer(view: View) -> Outcome | None:
@@ -22,7 +25,7 @@ def slot_answer(view: View) -> Outcome | None:
     if pending is None or view.is_waiting:
         return None
     entry, slot = pending
-    said = slots.value(view, slot.name, slot.type)
+    said = slots.value(view, slot.type, asked=True)
     if view.choice == "skip":
         return slots.given_up(view, entry)
     if said:
@@ -39,6 +42,16 @@ def _with_slot(view: View, entry: Entry, name: str, said: str) -> Outcome:
     view.variables[name] = said
     outcome = give(view, entry, why=f"{name} given", confidence=1.0)
     return replace(outcome, changes={**outcome.changes, "slots": filled})
+
+
+def language_switch(view: View) -> Outcome | None:
+    """ "English please": what was said last is said again in the language asked for."""
+    if not any(view.said(skill) for skill in ASKED_FOR) or view.utterance.units > LANGUAGE_WISH:
+        return None
+    if (entry := view.knowledge.entries.get(view.state.entry)) is not None:
+        return give(view, entry, why="another language", confidence=1.0)
+    reply = Reply(text=view.phrase("language.switched"), kind="status", language=view.language, entry="@language")
+    return Outcome(why="another language", replies=(reply,))
 
 
 def chosen(view: View) -> Outcome | None:
@@ -66,16 +79,22 @@ def helped(view: View) -> Outcome | None:
 def complaint(view: View) -> Outcome | None:
     """A complaint gets a receipt and a person; where an entry covers it, its answer besides."""
     entry = view.match.entry if view.match.verdict == "answer" else None
-    complains = view.is_grievance and not (entry and entry.covers == "enquiry")
-    if not complains and not (entry and entry.covers == "complaint"):
+    if not _complains(view, entry):
         return None
     lead = ""
-    if entry:
+    if entry and slots.missing(view, entry) is None:
         lead = "\n".join(part for part in (empathy(view), said_by(view, entry)) if part)
     return hand_off(
-        view, "complaint", why="a complaint", lead=lead, entry=entry, question=slots.complaint_question(view),
+        view, "complaint", why="a complaint", lead=lead, entry=entry, question=complaint_question(view),
         confidence=view.match.confidence if entry else 0.0,
     )  # fmt: skip
+
+
+def _complains(view: View, entry: Entry | None) -> bool:
+    """With an answer at hand, what the entry covers decides; an entry for both takes the plain ones as complaints."""
+    if entry is None:
+        return view.is_grievance
+    return entry.covers == "complaint" or (entry.covers == "both" and view.complains_plainly)
 
 
 def answer(view: View) -> Outcome | None:
@@ -148,11 +167,12 @@ def offer(view: View) -> Outcome | None:
 def miss(view: View) -> Outcome:
     """Nothing known: ask once to say it otherwise, then call a person. A long story is never sent back."""
     if view.utterance.is_long or view.kind in ("request", "withdrawal", "chaser"):
-        return hand_off(view, "doubt", why="too much for a simple answer" if view.utterance.is_long else view.kind)
+        why = "too much for a simple answer" if view.utterance.is_long else f"a {view.kind}"
+        return hand_off(view, "doubt", why=why, question=complaint_question(view))
     if view.state.asking == "which":
         return hand_off(view, "doubt", why="none of the offered questions")
     if view.utterance.units >= STATEMENT and not view.utterance.is_question:
-        return hand_off(view, "doubt", why="a report, not a question")
+        return hand_off(view, "doubt", why="a report, not a question", question=complaint_question(view))
     misses = view.state.misses + 1
     if misses >= MOST_MISSES:
         return hand_off(view, "misses", why=f"{misses} misses")

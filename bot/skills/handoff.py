@@ -14,6 +14,9 @@ from bot.view import Outcome, View
 #: Risks for which the customer is told at once what helps more than we do.
 SAFETY = ("self_harm", "injury", "fire", "violence", "fraud")
 
+#: Categories where the agent's first question would be the order.
+_ABOUT_AN_ORDER = ("logistics", "billing", "quality")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -127,8 +130,20 @@ def _allowed(view: View) -> bool:
 
 
 def anger(view: View) -> Outcome | None:
-    return hand_off(view, "anger", why="angry") if view.is_angry else None
+    return hand_off(view, "anger", why="angry", question=complaint_question(view)) if view.is_angry else None
 
 
 def urgency(view: View) -> Outcome | None:
-    return hand_off(view, "urgency", why="urgent") if view.is_urgent else None
+    return hand_off(view, "urgency", why="urgent", question=complaint_question(view)) if view.is_urgent else None
+
+
+def complaint_question(view: View) -> Question | None:
+    """What a complaint still needs: the order, where it is about one. It never delays the hand-off."""
+    category = view.record.what.category.value if view.record.what.category else ""
+    demands = {found.value for found in view.record.what.demands}
+    about = (
+        category.startswith(_ABOUT_AN_ORDER) or demands & {"refund", "replacement", "delivery"} or view.said("order")
+    )
+    if about and not view.variables.get("order_number"):
+        return Question("order_number", view.phrase("ask.order_number"), (view.option("option.no_number", "skip"),))
+    return None

@@ -64,7 +64,7 @@ def waiting(view: View) -> Outcome | None:
     if view.risks and view.state.entry != "@risk":
         handoff = Handoff(reason="risk", summary=summary(view, "risk"), skills=skills(view, None))
         return _noted(view, "risk while waiting", "@risk", handoff)
-    if view.said("thanks") or view.said("goodbye") or view.state.entry in ("@noted", "@risk"):
+    if view.said("thanks") or view.said("goodbye") or view.said("yes") or view.state.entry in ("@noted", "@risk"):
         return Outcome(why="noted for the agent")
     return _noted(view, "noted for the agent", "@noted", None)
 

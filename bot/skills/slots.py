@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
-from bot.decision import Option, Reply
+from bot.decision import Reply
 from bot.knowledge import Entry, Slot, pick
-from bot.skills.handoff import Question, hand_off
+from bot.skills.handoff import hand_off
 from bot.view import Outcome, View
 
 MOST_TRIES = 2
+#: A message of fewer content units with a number in it is about the number.
+SHORT = 6.0
 #: What may be an order number when we have asked for one: five characters at least, a digit among them.
 _REFERENCE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9-]*\d)[A-Za-z0-9][A-Za-z0-9-]{4,29}(?![A-Za-z0-9])")
-#: Categories where the agent's first question would be the order.
-_ABOUT_AN_ORDER = ("logistics", "billing", "product", "delivery", "refund")
 
 
-def value(view: View, name: str, type: str) -> str:
-    """What this turn says for a slot, or an empty text."""
+def value(view: View, type: str, *, asked: bool) -> str:
+    """What this turn says for a slot, or an empty text. ``asked`` reads it from the bare text where the record has none."""
     what, who = view.record.what, view.record.who
     found = {
         "order_number": what.order_numbers, "tracking_number": what.tracking_numbers, "phone": who.phones,
@@ -26,10 +26,10 @@ def value(view: View, name: str, type: str) -> str:
     fresh = [each.value for each in found if view.is_fresh(each.evidence)]
     if fresh:
         return fresh[-1]
-    if type in ("order_number", "tracking_number") and view.state.asking == name:
+    if type in ("order_number", "tracking_number") and asked:
         match = _REFERENCE.search(view.turn.text)
         return match.group() if match else ""
-    if type in ("text", "product", "date", "amount") and view.state.asking == name:
+    if type in ("text", "product", "date", "amount") and asked:
         return view.turn.text.strip()[:200]
     return ""
 
@@ -38,28 +38,16 @@ def missing(view: View, entry: Entry) -> Slot | None:
     return next((slot for slot in entry.slots if slot.required and not view.variables.get(slot.name)), None)
 
 
-def complaint_question(view: View) -> Question | None:
-    """What a complaint still needs: the order where it is about one, a way to reach the customer out of hours."""
-    category = view.record.what.category.value if view.record.what.category else ""
-    demands = {found.value for found in view.record.what.demands}
-    about = (
-        category.startswith(_ABOUT_AN_ORDER) or demands & {"refund", "replacement", "delivery"} or view.said("order")
-    )
-    if about and not view.variables.get("order_number"):
-        return Question("order_number", view.phrase("ask.order_number"), (view.option("option.no_number", "skip"),))
-    return None
-
-
 def answered_while_waiting(view: View) -> Outcome | None:
     """The answer to the receipt's question, or a correction of it ("no, the other order")."""
     if not view.is_waiting or not view.turn.text.strip():
         return None
-    name = view.state.asking if view.state.asking in ("order_number", "contact") else ""
-    said = value(view, "order_number", "order_number")
-    if view.choice == "skip" or (name and not said and view.said("no")):
+    before = view.state.slots.get("order_number", "")
+    asked = view.state.asking == "order_number"
+    said = value(view, "order_number", asked=asked or (bool(before) and view.utterance.units < SHORT))
+    if view.choice == "skip" or (asked and not said and view.said("no")):
         return _say(view, "slot.skipped", {"asking": "", "asked": 0})
-    if said:
-        before = view.state.slots.get("order_number", "")
+    if said and said != before:
         key = "slot.corrected" if before and before != said else "slot.noted"
         slots = {**view.state.slots, "order_number": said}
         return _say(view, key, {"slots": slots, "asking": "", "asked": 0}, value=said)
@@ -90,7 +78,3 @@ def pending(view: View) -> tuple[Entry, Slot] | None:
     entry = view.knowledge.entries.get(view.state.entry)
     slot = next((each for each in entry.slots if each.name == view.state.asking), None) if entry else None
     return (entry, slot) if entry and slot else None
-
-
-def skip_option(view: View) -> Option:
-    return view.option("option.no_number", "skip")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from bot.decision import Asked, Decision, Option, Reply, Step
 from bot.knowledge import Knowledge
 from bot.view import Outcome, View
@@ -11,8 +13,6 @@ _SCORES = ("1", "2", "3", "4", "5")
 
 def invite(asked: Asked, knowledge: Knowledge) -> Decision:
     """What the gateway sends when a case is closed (``asked.turn`` is the customer's last)."""
-    from msgspec.structs import replace
-
     view = View(asked, knowledge)
     options = tuple(
         Option(label=view.phrase(f"survey.{score}") or score, value=f"survey:{score}") for score in _SCORES[::-1]
