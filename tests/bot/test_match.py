@@ -32,7 +32,7 @@ def test_every_example_of_the_sample_reaches_its_entry(knowledge: Knowledge, rul
 @pytest.mark.parametrize(
     ("text", "entry"),
     [
-        ("hi, could you tell me how I can pay?", "payment-methods"),
+        ("hi, could you tell me which payment methods you accept?", "payment-methods"),
         ("请问一下退款一般要几天才能到账呀", "refund-time"),
         ("想問一下運費是怎麼算的呢", "shipping-cost"),
         ("我的 refund 几天能到账", "refund-time"),
