@@ -14,20 +14,27 @@ _HAN = numerals.HAN_NUMBER
 _FIGURES = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
 _SCALE = r"(?:百万|千万|十万|万亿|千亿|百亿|十亿|[十百千万亿]|thousand|million|lakhs?|crores?|mil|billion|bn|trillion|[kwm](?![a-z0-9]))"
 _AFTER = re.compile(rf" ?({_FIGURES})(?: ?({_SCALE}))?")
-_BEFORE = re.compile(rf"(?:(?<![\d.a-z\-])({_FIGURES})[ \-]?({_SCALE})?([{_HAN}]*)|([{_HAN}]+))(?:多|余|来)? ?$")
+_BEFORE = re.compile(
+    rf"(?:(?<![\d.a-z\-])({_FIGURES})(?:[ \-]|多|余)?({_SCALE})?([{_HAN}]*)|([{_HAN}]+(?:[多余][千万亿])?))(?:多|余|来)? ?$"
+)
 _WORDS_BEFORE = re.compile(
     r"(?:\b(?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
     r"|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|and)[ \-]){1,8}$"
 )
-_TAIL = re.compile(rf"([{_HAN}]|\d)(?:毛|角)?(?![{_HAN}\d天号日月年个次件人位分点小])")
+_TAIL = re.compile(rf"([{_HAN}]|\d)(?![{_HAN}\d%.:])(?=$|[^\u4e00-\u9fff]|[的了吧呢啊就都还才])")
 _JIAO = re.compile(rf"([{_HAN}]|\d)[毛角](?:([{_HAN}]|\d)分)?")
 _BARE = re.compile(rf"[^\d{_HAN}。，,.!?;\n]{{0,6}}?(?:({_FIGURES})\s?({_SCALE})?([{_HAN}]*)|([{_HAN}]{{2,}}))")
-_UNIT = re.compile(
-    r"[天次个年月日号岁人件台分秒周点度公斤米层楼遍条张份位倍%％折:/\-\d]|小时|hour|day|time|week|month|year|min|gb|mb|mile|people|item|st\b|nd\b|th\b"
+#: What may follow a bare amount: anything that does not make it a count of something.
+_ENDS = re.compile(
+    r"(?:多|余|来|左右)?(?:$|[^\u4e00-\u9fffa-z%\d:/\-.％°]|[的了不没就还才说给也都买钱却可是，])|\.(?!\d)"
 )
+_COUNTED = re.compile(r"(?:多|余|来|左右)?[人名户次平亩公里吨字个台辆米股条年月日天件份位只支粉岁家亿]|[a-z]")
 _ENGLISH = {w: n for n, w in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 )} | {w: 10 * n for n, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)} | {"a": 1, "an": 1}  # fmt: skip
+
+#: 几十万 says no number.
+_VAGUE = ("几", "数", "上")
 
 #: A number stands within this many characters before its currency.
 _REACH = 28
@@ -86,6 +93,8 @@ def _number_before(view: View, hit: Hit) -> bool:
     if hit.label == "cent":
         value /= 100
     start = floor + match.start()
+    if view.plain[start - 1 : start] in _VAGUE:
+        return False
     before = view.plain[start - 1 : start]
     if before and before in "¥$£€":
         start -= 1
@@ -106,8 +115,8 @@ def _names_a_thing(plain: str, hit: Hit, han: str | None) -> bool:
 
 def _with_tail(plain: str, value: Decimal, end: int) -> tuple[Decimal, int]:
     """八十八块五 → 88.5, 三块五毛二分 stays with its jiao."""
-    match = _JIAO.match(plain, end) or _TAIL.match(plain, end)
-    if not match or plain[end - 1] not in "块元钱":
+    match = _JIAO.match(plain, end) or (_TAIL.match(plain, end) if plain[end - 1] == "块" else None)
+    if not match:
         return value, end
     digit = _one(match.group(1))
     if digit is None:
@@ -124,7 +133,9 @@ def _one(char: str) -> int | None:
 
 def _value(figures: str | None, scale: str | None, rest: str | None, han: str | None) -> Decimal | None:
     if han is not None:
-        number = numerals.chinese(han)
+        if han[0] in "百千万亿":
+            return None  # "千元" names a size, no sum
+        number = numerals.chinese(han.replace("多", "").replace("余", ""))
         return None if number is None else Decimal(number)
     value = numerals.arabic(figures or "")
     if value is None:
@@ -156,15 +167,22 @@ def _spelled(view: View, hit: Hit, floor: int, window: str) -> bool:
 
 def _bare(view: View, hit: Hit) -> None:
     match = _BARE.match(view.plain, hit.end)
-    if not match or _UNIT.match(view.plain, match.end()) or (view.plain[match.end() - 1] in "零百" and match.group(4)):
+    if not match or not _is_sum(view.plain, match) or (view.plain[match.end() - 1] in "零百" and match.group(4)):
         return
     figures, scale, rest, han = match.groups()
     if figures and not scale and len(figures.split(".")[0]) > 7:
         return
     value = _value(figures, scale, rest, han)
     start = match.start(1) if figures else match.start(4)
-    if value is not None and value >= 10:
+    if value is not None and value >= 10 and view.plain[start - 1] not in _VAGUE:
         _keep(view, value, "", start, match.end(), "amount.bare", 0.7)
+
+
+def _is_sum(plain: str, match: re.Match[str]) -> bool:
+    """Whether what follows lets a bare number be money: no unit, and for a small number hardly anything."""
+    if match.group(2):
+        return not _COUNTED.match(plain, match.end())
+    return _ENDS.match(plain, match.end()) is not None
 
 
 def _keep(view: View, value: Decimal, code: str, start: int, end: int, rule: str, confidence: float) -> bool:

@@ -40,7 +40,8 @@ def _han(view: View, anchor: re.Match[str]) -> None:
     if not head:
         return
     start = floor + head.start(1)
-    if lead := _LEAD.match(head.group(1)):
+    start += max(head.group(1).rfind(word) + 1 for word in "在于到")
+    if lead := _LEAD.match(view.plain[start : anchor.start()]):
         start += lead.end()
     end = anchor.end()
     if tail := _HAN_TAIL.match(view.plain, end):
