@@ -283,7 +283,7 @@ class Api:
         """Post a reply to ``reply_url``; without one it is delivered by being stored, and is read by GET."""
         id = _reply_id(out.key)
         if not self._settings.reply_url:
-            return Receipt(external_ids=(id,))
+            return Receipt(external_ids=(id,), written=True)
         body = msgspec.json.encode(ReplyEvent(data=await _reply(id, out, tools)))
         headers = webhooks.sign(self._settings.reply_secret, id, tools.now(), body)
         call = Call(url=self._settings.reply_url, headers={**headers, "content-type": "application/json"}, body=body)

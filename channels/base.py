@@ -266,9 +266,13 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The platform's proof of sending: its own ids of what was sent, in order."""
+    """The platform's proof of sending: its own ids of what was sent, in order.
+
+    ``written``: there is no platform to call, the line that the gateway writes now is the delivery.
+    """
 
     external_ids: tuple[str, ...] = ()
+    written: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

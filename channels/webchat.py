@@ -222,7 +222,7 @@ class Webchat:
 
     async def send(self, out: Outbound, tools: Tools) -> Receipt:  # noqa: ARG002
         """Nothing to call: the visitor's window reads the line that the gateway writes when it settles this."""
-        return Receipt(external_ids=(out.key,))
+        return Receipt(external_ids=(out.key,), written=True)
 
     async def check(self, tools: Tools) -> tuple[Finding, ...]:  # noqa: ARG002
         """What an operator should know before embedding the window."""

@@ -30,7 +30,7 @@ class Outbox:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._settings = gateway.config.outbox
-        self._tools = GatewayTools(gateway.egress, gateway.blobs)
+        self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -140,6 +140,7 @@ class Outbox:
             state="sent",
             external_ids=receipt.external_ids,
             entry=_entry(out, receipt, now),
+            left_the_house=not receipt.written,
             journal=_journal(send, out, now),
         )
 

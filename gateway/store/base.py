@@ -219,6 +219,8 @@ class SendResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` ``sent`` writes ``entry`` (when given) into the conversation's timeline in the same transaction;
     ``waiting`` with ``next_at`` is a retry. ``superseded``: the fence had moved, it was not sent.
+    ``left_the_house``: a platform has it, so it stands whoever owns the conversation by now. Where writing the line
+    is the delivery it is false, and the fence is asked once more in the transaction.
     """
 
     id: int
@@ -227,6 +229,7 @@ class SendResult(msgspec.Struct, frozen=True, kw_only=True):
     next_at: datetime | None = None
     external_ids: tuple[str, ...] = ()
     entry: Entry | None = None
+    left_the_house: bool = True
     journal: tuple[JournalLine, ...] = ()
 
 

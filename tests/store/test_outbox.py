@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.store.base import NotFound, Send, SendResult, Store
 from tests.store.scene import START, Clock, Home, fill, line, message, notice, said, send, sent, settle
@@ -140,7 +141,7 @@ async def test_a_hand_over_while_it_is_on_its_way(store: Store, clock: Clock) ->
     conversation = await queue(store, "bot says", "next", fence=0)
     (row,) = await claim(store, clock)
     await store.claim(conversation, "agent-1", lease_until=clock.now + timedelta(minutes=5), now=clock.now)
-    await store.settle_sends([sent(row, "bot says")])
+    await store.settle_sends([replace(sent(row, "bot says"), left_the_house=False)])
     assert [e.kind for e in await store.timeline(conversation)] == ["inbound"]
     assert [r.key for r in (await store.outbox(state="superseded")).items] == ["bot says"]
 
@@ -149,8 +150,9 @@ async def test_what_really_went_out_is_sent_whoever_owns_it(store: Store, clock:
     conversation = await queue(store, "bot says", fence=0)
     (row,) = await claim(store, clock)
     await store.claim(conversation, "agent-1", lease_until=clock.now + timedelta(minutes=5), now=clock.now)
-    await store.settle_sends([SendResult(id=row.id, state="sent", external_ids=("m1",))])
+    await store.settle_sends([sent(row, "bot says")])
     assert [r.key for r in (await store.outbox(state="sent")).items] == ["bot says"]
+    assert [e.text for e in await store.timeline(conversation)] == ["message a", "bot says"]
 
 
 async def test_results_write_the_journal(store: Store, clock: Clock) -> None:

@@ -13,6 +13,9 @@ from gateway.store.base import NewSend, NotFound, Send, SendResult, StoreError
 from gateway.store.sqlite import records, rows, timeline
 
 FROM = "outbox o LEFT JOIN conversation c ON c.n = o.conv"
+#: Why a row was put aside. What was tried before may have arrived all the same.
+TAKEN_OVER = "the conversation has another owner"
+TAKEN_OVER_IN_DOUBT = TAKEN_OVER + "; an earlier attempt may have arrived"
 
 
 class _Files(msgspec.Struct):
@@ -75,7 +78,8 @@ def claim(connection: sqlite3.Connection, limit: int, now: datetime) -> Sequence
         sends += (msgspec.structs.replace(s, state="sending", tries=s.tries + 1, next_at=None) for s in good)
         for row in due:
             if row[16]:
-                end(connection, row[0], row[3], "superseded", "the conversation has another owner")
+                reason = TAKEN_OVER_IN_DOUBT if rows.send(row).tries else TAKEN_OVER
+                end(connection, row[0], row[3], "superseded", reason)
     return sends
 
 
@@ -91,8 +95,8 @@ def settle(connection: sqlite3.Connection, result: SendResult, at: int) -> None:
     lane, state, stale, conv = row
     if state != "sending":
         return
-    if result.state == "sent" and result.entry is not None and stale:
-        end(connection, result.id, lane, "superseded", "the conversation has another owner")
+    if result.state == "sent" and stale and not result.left_the_house:
+        end(connection, result.id, lane, "superseded", TAKEN_OVER)
     elif result.state in ("waiting", "sending"):
         _retry(connection, result, lane, at)
     else:
