@@ -1,0 +1,133 @@
+"""Processes under measurement: pinned to a core, with their CPU time and memory read from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+ROOT = Path(__file__).parents[2]
+SERVER_CORE, LOAD_CORE = 0, 1
+#: Seconds until a server must answer.
+START_SECONDS = 60.0
+
+
+class Unsupported(Exception):
+    """This system cannot tell what the benchmarks ask."""
+
+
+def check_system() -> None:
+    """Raises :class:`Unsupported` where other processes' CPU time and memory cannot be read."""
+    if not sys.platform.startswith("linux"):
+        raise Unsupported("the benchmarks read /proc and the CPU clocks of other processes, which only Linux has")
+
+
+def pin(core: int) -> None:
+    """Stay on one core, so that server and load do not take each other's time; on a machine with one core: nothing."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds of all threads of a process, to the nanosecond (Linux' CPUCLOCK_SCHED of the process)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def resident(pid: int) -> int:
+    """Resident memory in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class Server:
+    """A server process on the server core. Use as a context manager."""
+
+    def __init__(self, name: str, kind: str, port: int, config: Path | None = None, log: Path | None = None) -> None:
+        self.name, self.port = name, port
+        self._command = [sys.executable, "-m", "tests.bench.server", kind, str(config or port)]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Server:
+        out = self._log.open("ab") if self._log else subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=out)
+        if not isinstance(out, int):
+            out.close()
+        self._wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(20)
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self._process is None or self._process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.05)
+        said = self._log.read_text("utf-8", errors="replace")[-2000:] if self._log and self._log.exists() else ""
+        raise RuntimeError(f"the server {self.name} does not come up\n{said}")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def cpu(self) -> float:
+        return cpu(self.pid)
+
+    def resident(self) -> int:
+        return resident(self.pid)
+
+
+class Load:
+    """A load process: gets its order as JSON, tells results as JSON lines, ends when its input is closed."""
+
+    def __init__(self, module: str, order: Mapping[str, Any]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.bench.{module}"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._write(order)
+
+    def _write(self, order: Mapping[str, Any]) -> None:
+        into = cast("IO[bytes]", self._process.stdin)
+        into.write(json.dumps(order).encode() + b"\n")
+        into.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """The next line it tells. Raises RuntimeError when it has died."""
+        line = cast("IO[bytes]", self._process.stdout).readline()
+        if not line:
+            raise RuntimeError(f"the load process ended with {self._process.wait()}")
+        told: dict[str, Any] = json.loads(line)
+        return told
+
+    def go(self) -> dict[str, Any]:
+        """Let a prepared load start, and hear what came of it."""
+        self._write({})
+        return self.hear()
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)

@@ -1,0 +1,91 @@
+"""The figures as a table, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.rounds import Memory, Series
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what, its figures in words, and the goal beside them."""
+
+    what: str
+    figures: str
+    goal: str = ""
+
+
+def accepting(series: Series) -> Iterator[Row]:
+    for connections in (1, 16, 64):
+        bare, ours = f"bare {connections}", f"accept {connections}"
+        yield Row(f"bare aiohttp handler, {connections} connections", _plain(series, bare))
+        goal = "at least 0.70 by CPU" if connections == 64 else ""
+        yield Row(f"(a) accept, durable, {connections} connections", _beside(series, ours, bare), goal)
+
+
+def whole(series: Series) -> Iterator[Row]:
+    yield Row("(b) the full way, 64 connections", _beside(series, "full", "bare 64"), "at least 0.33 by CPU")
+
+
+def filled(series: Series, stored: int) -> Iterator[Row]:
+    held = f"with {stored:,} stored messages"
+    yield Row(f"(e) accept {held}", _beside(series, "accept+ 64", "accept 64"), "at least 0.90 of the empty store")
+    yield Row(f"(e) the full way {held}", _beside(series, "full+", "full"), "at least 0.90 of the empty store")
+
+
+def waiting(series: Series) -> Iterator[Row]:
+    middle = series.middle("latency")
+    yield Row(
+        f"(c) chat message to reply at half load ({middle.rate:.0f}/s)",
+        f"p50 {middle.p50 * 1e3:.1f} ms, p99 {middle.p99 * 1e3:.1f} ms, {middle.cpu * 1e6:.0f} µs CPU",
+    )
+
+
+def remembering(memory: Memory) -> Iterator[Row]:
+    each = (memory.busy - memory.rest) / max(1, memory.windows) / 1024
+    yield Row("(d) memory at rest", f"{memory.rest / 2**20:.0f} MB")
+    yield Row(
+        f"(d) memory with {memory.windows:,} idle chat windows",
+        f"{memory.busy / 2**20:.0f} MB, {each:.1f} kB a window",
+    )
+
+
+def by_part(parts: Mapping[str, float]) -> Iterator[Row]:
+    names = {
+        "parse": "read and check the body",
+        "append": "keep (append)",
+        "claim": "claim",
+        "normalize": "normalize",
+        "decide": "decide (bot)",
+        "turn": "the turn's rows",
+        "settle": "settle",
+        "send": "send (reply, jsonl)",
+    }
+    for name, words in names.items():
+        yield Row(f"(f) {words}", f"{parts.get(name, 0.0) * 1e6:.0f} µs CPU a message")
+    yield Row("(f) together", f"{sum(parts.values()) * 1e6:.0f} µs CPU a message")
+
+
+def _plain(series: Series, name: str) -> str:
+    middle = series.middle(name)
+    return f"{middle.rate:6.0f}/s  {middle.cpu * 1e6:4.0f} µs CPU  p50 {middle.p50 * 1e3:.1f} p99 {middle.p99 * 1e3:.1f} ms"
+
+
+def _beside(series: Series, name: str, peer: str) -> str:
+    by_cpu, by_wall = series.ratio(name, peer, "cpu"), series.ratio(name, peer, "rate")
+    return f"{_plain(series, name)}  ratio {by_cpu:.2f} by CPU, {by_wall:.2f} by wall"
+
+
+def text(rows: list[Row]) -> str:
+    """The table for people."""
+    width = max((len(row.what) for row in rows), default=0)
+    lines = [f"{row.what:{width}}  {row.figures}{f'  (goal: {row.goal})' if row.goal else ''}" for row in rows]
+    return "\n".join(lines)
+
+
+def figures(series: Series) -> dict[str, Any]:
+    """All samples, for programs."""
+    return {name: [vars(one) for one in samples] for name, samples in series.samples.items()}
