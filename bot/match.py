@@ -24,7 +24,7 @@ OFFER = 0.22
 #: How much nearer than the next entry whose rule also fired; closer ones are both offered.
 MARGIN = 0.07
 #: Share of the message's weight that the entry has no word for.
-UNMATCHED = 0.38
+UNMATCHED = 0.34
 #: Fewer content units than this are a heading, not a question.
 FEWEST_UNITS = 2.0
 MOST_OFFERED = 3

@@ -10,6 +10,8 @@ from normalizer.text import Fold, Text
 
 #: Characters of a message that are looked at; nobody asks a simple question in more.
 LONGEST = 2_000
+#: A message of more characters is a story, whatever it is made of; the words need not be counted.
+LONG = 400
 #: A message of more content units than this is a story, not a question.
 STORY = 45
 
@@ -24,6 +26,10 @@ _QUESTION = re.compile(
 )
 _REQUEST = re.compile(
     r"我想|我要|想要|帮我|请帮|麻烦|申请|\b(?:please|i want|i would like|i'd like|i need|help me|want to|need to)\b"
+)
+#: When it happened tells nothing of what is asked.
+_WHEN = re.compile(
+    r"今天|昨天|前天|刚才|刚刚|上周|上个月|上星期|前几天|最近|这几天|\b(?:today|yesterday|recently|last week|this morning)\b"
 )
 _NEGATION_WORDS = (
     "not no never cannot cant without unable dont doesnt didnt isnt wasnt wont havent hasnt nothing neither nor"
@@ -64,7 +70,7 @@ class Utterance:
     def content(self) -> tuple[str, ...]:
         """Words that carry meaning: Latin words and single Han characters, without stop words and numbers."""
         found: list[str] = []
-        for token in self.tokens:
+        for token in _TOKEN.findall(_WHEN.sub(" ", self.folded)):
             if _HAN.match(token):
                 found += [char for char in token if char not in _STOP_HAN]
             elif token[0].isalpha() and len(token) > 1 and token not in _STOP_WORDS:
@@ -74,7 +80,7 @@ class Utterance:
     @cached_property
     def units(self) -> float:
         """How much is said: a Latin word counts one, a Han character a half."""
-        return sum(0.5 if _HAN.match(token) else 1.0 for token in self.content)
+        return sum(0.5 if len(word) == 1 else 1.0 for word in self.content)
 
     @cached_property
     def negated(self) -> bool:
@@ -92,7 +98,7 @@ class Utterance:
 
     @property
     def is_long(self) -> bool:
-        return len(self.text) > LONGEST or self.units > STORY
+        return len(self.text) > LONG or self.units > STORY
 
     @cached_property
     def features(self) -> dict[str, float]:

@@ -15,6 +15,8 @@ from bot.view import Outcome, View
 MOST_MISSES = 2
 #: A text of so many content units that asks nothing is a report: it is taken in, not sent back.
 STATEMENT = 4.0
+#: A question of so many content units was put with care: its writer is not asked to say it again.
+LONG_QUESTION = 12.0
 #: A wish for another language with more content units beside it says something else too.
 LANGUAGE_WISH = 4.0
 
@@ -171,8 +173,8 @@ def miss(view: View) -> Outcome:
         return hand_off(view, "doubt", why=why, question=complaint_question(view))
     if view.state.asking == "which":
         return hand_off(view, "doubt", why="none of the offered questions")
-    if view.utterance.units >= STATEMENT and not view.utterance.is_question:
-        return hand_off(view, "doubt", why="a report, not a question", question=complaint_question(view))
+    if view.utterance.units >= (LONG_QUESTION if view.utterance.is_question else STATEMENT):
+        return hand_off(view, "doubt", why="a report, or a long question", question=complaint_question(view))
     misses = view.state.misses + 1
     if misses >= MOST_MISSES:
         return hand_off(view, "misses", why=f"{misses} misses")

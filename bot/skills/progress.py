@@ -81,7 +81,13 @@ def _files_only(view: View) -> bool:
 
 
 def after_close(view: View) -> Outcome | None:
-    """A message on a closed case that is no thanks: a person looks again."""
-    if not view.is_closed or view.said("thanks") or view.said("goodbye") or view.match.verdict == "answer":
+    """A message on a case that people have closed, and no thanks: a person looks again."""
+    if (
+        not view.is_closed
+        or not view.state.receipt_for
+        or view.said("thanks")
+        or view.said("goodbye")
+        or view.match.verdict == "answer"
+    ):
         return None
     return hand_off(view, "not_helped", why="writes on a closed case")

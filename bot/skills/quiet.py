@@ -29,12 +29,12 @@ def spam(view: View) -> Outcome | None:
 
 
 def edited(view: View) -> Outcome | None:
-    """A changed message is noted; where the matter is with the bot a person must compare, so nothing is lost."""
-    if not view.turn.edited:
+    """A changed message is noted, not answered again, unless the new words call for a person."""
+    if not view.turn.edited or (view.state.turns == 0 and not view.is_waiting):
         return None
-    if view.is_waiting or view.state.turns == 0:
-        return Outcome(why="an edit is noted") if view.is_waiting else None
-    return None
+    if not view.is_waiting and (view.is_grievance or view.risks or view.said("human")):
+        return None
+    return Outcome(why="an edit is noted")
 
 
 def circles(view: View) -> Outcome | None:
