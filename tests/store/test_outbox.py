@@ -152,7 +152,7 @@ async def test_what_really_went_out_is_sent_whoever_owns_it(store: Store, clock:
     await store.claim(conversation, "agent-1", lease_until=clock.now + timedelta(minutes=5), now=clock.now)
     await store.settle_sends([sent(row, "bot says")])
     assert [r.key for r in (await store.outbox(state="sent")).items] == ["bot says"]
-    assert [e.text for e in await store.timeline(conversation)] == ["message a", "bot says"]
+    assert [e.text for e in await store.timeline(conversation)] == ["message bot says", "bot says"]
 
 
 async def test_results_write_the_journal(store: Store, clock: Clock) -> None:
