@@ -53,14 +53,14 @@ def _split(line: str, hint: str) -> Iterator[Address]:
 
 
 def _has_address(phrase: list[str]) -> bool:
-    return bool(_BARE.search(_WORD.sub("", " ".join(phrase))))
+    return any("@" in piece for piece in phrase) and bool(_BARE.search(_WORD.sub("", " ".join(phrase))))
 
 
 def _address(phrase: list[str], comment: str, angle: str, hint: str) -> Iterator[Address]:
     name = " ".join(p.strip() for p in phrase if p.strip()).replace(" ,", ",").strip(" ,<>")
     email = re.sub(r"\s", "", angle.removeprefix("mailto:"))
     if "@" not in email:
-        found = _BARE.findall(_WORD.sub(" ", name))
+        found = _BARE.findall(_WORD.sub(" ", name)) if "@" in name else []
         if found:
             email = found[-1]
             name = name.replace(email, "").strip() or comment

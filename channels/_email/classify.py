@@ -100,20 +100,25 @@ def _bounce(tree: Tree, types: set[str], report: str, text: str) -> str:
         return "daemon"
     subject = headers.text("subject")
     said = text[:30_000]
-    signs = (
-        2 * _daemon(headers)
-        + 2 * bool(_BOUNCE_SUBJECT.search(subject))
-        + bool(_BOUNCE_TEXT.search(said))
+    machine = _daemon(headers) or _empty_path(headers)
+    proof = (
+        bool(_BOUNCE_TEXT.search(said))
         + bool(_CODE.search(said))
         + bool(types & {"message/rfc822", "text/rfc822-headers"} or _RETURNED.search(said))
+    )
+    signs = (
+        proof
+        + 2 * _daemon(headers)
+        + 2 * bool(_BOUNCE_SUBJECT.search(subject))
         + _empty_path(headers)
-        + _robot(headers)
+        + (_robot(headers) and not _daemon(headers))
         - 2 * bool(_AUTO_SUBJECT.match(subject))
         - 2 * ("list-id" in headers)
-        - bool(re.match(r"(?i)\s*(?:re|aw|sv|fwd?|wg|回复|答复|转发)\s*[:：]", subject))
+        - (not _daemon(headers) and bool(re.match(r"(?i)\s*(?:re|aw|sv|fwd?|wg|回复|答复|转发)\s*[:：]", subject)))
     )
-    # A person may forward a returned mail or ask about one: without a machine's sender all other signs must agree.
-    return f"signs {signs}" if signs >= (4 if _daemon(headers) or _empty_path(headers) else 5) else ""
+    # A person may forward a returned mail or ask about one: only a machine's sender makes the signs a report.
+    enough = signs >= 4 if machine else _robot(headers) and signs >= 5
+    return f"signs {signs}" if enough and proof else ""
 
 
 _NOTICE = re.compile(r"\"(?:notification|event)Type\\?\"\s*:\s*\\?\"(Bounce|Delivery|Complaint)\\?\"", re.I)

@@ -11,7 +11,7 @@ import re
 _LABELS = {
     "from": "From|发件人|寄件者|寄件人|发送人|Von|De|Da|Van|Fra|Från|Od|От|От кого|Lähettäjä|差出人|送信元|送信者|보낸사람|보낸 사람|"
     "Expéditeur|Remitente|Mittente|Afzender|Avsändare|Nadawca|Отправитель|Kimden|Từ|Feladó|Absender|De la",
-    "sent": "Sent|Date|Sent at|Sent on|发送时间|发送日期|寄件日期|傳送時間|傳送日期|日期|时间|時間|Gesendet|Gesendet am|Datum|Envoyé|Envoyé le|"
+    "sent": "Sent|Date|Sent at|Sent on|发送时间|发送日期|发件时间|寄件時間|寄送日期|发送於|寄件日期|傳送時間|傳送日期|日期|时间|時間|Gesendet|Gesendet am|Datum|Envoyé|Envoyé le|"
     "Date d.envoi|Enviado|Enviado el|Enviada em|Enviado em|Fecha|Inviato|Data|Data invio|Verzonden|Sendt|Dato|Skickat|Skickat den|"
     "Wysłano|Wysłane|Data wysłania|Отправлено|Дата|Odesláno|Lähetetty|Päiväys|Päivämäärä|送信日時|日時|보낸 날짜|보낸날짜|날짜|Tarih|Elküldve|Gönderildi|Ngày",
     "to": "To|收件人|收件者|An|À|A|Para|Aan|Til|Till|Do|Кому|Komu|Vastaanottaja|宛先|받는사람|받는 사람|Destinataire|Destinatario|Ontvanger|"
@@ -36,7 +36,7 @@ def role(line: str) -> str:
 
 
 _ORIGINAL = (
-    "原始邮件|原始郵件|邮件原件|郵件原件|回复的原邮件|回復的原郵件|原邮件|原始信息|原始訊息|Original Message|Original Mail|Original E-?mail|Original Email|"
+    "原始邮件|原始郵件|邮件原文|郵件原文|原邮件内容|邮件原件|郵件原件|回复的原邮件|回復的原郵件|原邮件|原始信息|原始訊息|Original Message|Original Mail|Original E-?mail|Original Email|"
     "Original Appointment|Reply message|Reply Message|Quoted message|Ursprüngliche Nachricht|Urspr.{1,4}ngliche Nachricht|Original-?Nachricht|"
     "Original Nachricht|Originalnachricht|Antwort Nachricht|Ursprüngliche E-?Mail|Message d.origine|Message original|Message initial|Mensaje original|"
     "Messaggio originale|Mensagem original|Oorspronkelijk bericht|Origineel bericht|Oprindelig meddelelse|Oprindelig besked|Oprindelig mail|"
@@ -44,6 +44,8 @@ _ORIGINAL = (
     "Исходное сообщение|Пересылаемое сообщение|Původní zpráva|Alkuperäinen viesti|Alkuperäinen sähköposti|元のメッセージ|Original|원본 메일|원본 메시지|Orijinal Mesaj|"
     "Eredeti üzenet|Thư gốc|Mesaj original"
 )
+#: The bare heading that some programs put above the headers of what they quote.
+HEADING = re.compile(rf"^[>\s*]*(?:{_ORIGINAL})[\s*:：]*$", re.I)
 _FORWARDED = (
     "转发的邮件|轉寄的郵件|转发邮件信息|转发邮件|轉寄郵件|已转发邮件|转发的消息|转发信息|Forwarded Message|Forwarded mail|Forwarded by.{0,60}|Forward message|Forwarded|"
     "Weitergeleitete Nachricht|Weitergeleitet von.{0,60}|Message transféré|Message transmis|Mensaje reenviado|Messaggio inoltrato|"
@@ -67,7 +69,7 @@ ABOVE = re.compile(
     re.I,
 )
 FORWARD_SUBJECT = re.compile(
-    r"^\s*(?:\[[^\]]{1,40}\]\s*)?(?:fwd?|转发|轉寄|轉發|wg|tr|rv|enc|inoltro|i|doorst|vs|vb|pd|fs|転送)\s*[:：]", re.I
+    r"^\s*(?:\[[^\]]{1,40}\]\s*)?(?:fwd?|转发|轉寄|轉發|wg|tr|rv|enc|inoltro|doorst|vl|vb|pd|fs|転送)\s*[:：]", re.I
 )
 
 #: "wrote", wherever it may stand in the line above a quote.
@@ -94,16 +96,16 @@ ADDRESS = re.compile(r"[^\s<>()\"',;:]+@[^\s<>()\"',;:]+")
 
 #: What mail programs and phones add under a mail.
 MOBILE = re.compile(
-    r"^\s*(?:(?:发自|發自|来自|來自|发送自|發送自|由)\s*(?:我的|企业微信|钉钉|釘釘|飞书|网易|QQ|Outlook|Foxmail|.{0,16}(?:手机|手機|iPhone|iPad|客户端|客戶端|邮箱|郵箱|邮件|App|版|Mail|Android|鸿蒙|平板|大师)).{0,30}|"
+    r"^[\s<(\[]*(?:(?:发自|發自|来自|來自|发送自|發送自|由)\s*(?:我的|企业微信|钉钉|釘釘|飞书|网易|QQ|Outlook|Foxmail|.{0,16}(?:手机|手機|iPhone|iPad|客户端|客戶端|邮箱|郵箱|邮件|App|版|Mail|Android|鸿蒙|平板|大师)).{0,30}|"
     r"[從从]我的\s*\S.{0,20}(?:傳送|发送|寄出)|(?:获取|取得|下載|下载)\s*Outlook.{0,60}|.{0,8}签名由\s*网易.{0,16}|签名由.{0,20}定制|使用.{0,20}(?:发送|客户端).{0,6}|"
-    r"Sent (?:from|via|on|using) (?:my|an?|the)(?:\s[\w'’()./&-]+){1,8}!?|Sent (?:from|via|with|by|using) (?:Mail|Outlook|Yahoo|AOL|Samsung|Gmail|iPhone|iPad|Android|Mailbox|BlackBerry|Proton|Windows|Acompli|Huawei|Xiaomi|myMail|Spark|Nine|TypeApp|Blue|the all new AOL|a mobile|an? \w+ (?:phone|device))\b.{0,80}|"
-    r"Sent wirelessly .{0,100}|Sent from [^,.;]{0,40}(?:iPhone|iPad|phone|BlackBerry|Android|smartphone|mobile|Outlook|Mail)\b.{0,40}|Get(?: the)? Outlook for.{0,80}|Get BlueMail.{0,60}|Download .{0,30} for (?:iOS|Android).{0,40}|Yahoo Mail[: ].{0,60}|"
+    r"Sent (?:from|via|on|using) (?:my|an?|the)(?:\s[\w'’()./&-]+){1,8}!?|Sent (?:from|via|with|by|using) (?:(?-i:Mail)|Outlook|Yahoo|AOL|Samsung|Gmail|iPhone|iPad|Android|Mailbox|BlackBerry|Proton|Windows|Acompli|Huawei|Xiaomi|myMail|Spark|Nine|TypeApp|Blue|the all new AOL|a mobile|an? \w+ (?:phone|device))\b.{0,80}|"
+    r"Sent wirelessly .{0,100}|(?:sent (?:from|via|by|with)|from my) (?:[\w+-]+ ){0,5}?(?:iPhone|iPad|iPod|phone|BlackBerry|Android|smartphone|mobile|cell|tablet|galaxy|HTC|device|Airmail|Outlook|Windows \d+ PC)\b[\w\s()-]{0,16}(?:<\S+>)?(?:[,. ]+(?:please )?excuse .{0,40})?|Get(?: the)? Outlook for.{0,80}|Get BlueMail.{0,60}|Download .{0,30} for (?:iOS|Android).{0,40}|Yahoo Mail[: ].{0,60}|"
     r"(?:Diese Nachricht wurde )?von mein\w{0,2} .{0,40}(?:gesendet|verschickt)\W*|Gesendet (?:von|mit|über|aus) .{0,60}|"
     r"Envoyé (?:de(?:puis)? mon|à partir de|sans fil|avec|depuis) .{0,100}|Télécharge[rz] Outlook.{0,60}|Provenance\s*:\s*Courrier.{0,40}|"
     r"Enviado (?:desde|do|a partir do|pelo|con|via|del?) .{0,80}|Obtener Outlook.{0,60}|Obter (?:o )?Outlook.{0,60}|Inviato (?:da|dal|con) .{0,60}|Scarica Outlook.{0,60}|Ottieni Outlook.{0,60}|"
     r"Verzonden (?:vanaf|met|vanuit) .{0,60}|(?:Outlook voor|Download Outlook).{0,60}|Wysłan[eo] (?:z|za pomocą) .{0,60}|Pobierz (?:program )?Outlook.{0,60}|Skickat från .{0,60}|Hämta Outlook.{0,60}|"
     r"Sendt fra .{0,60}|Hent Outlook.{0,60}|Få Outlook.{0,60}|Lähetetty .{0,60}(?:iPhone|Android|laite|puhelim|Windows|Mail).{0,40}|Hanki Outlook.{0,60}|"
-    r"Отправлено (?:с|из|от) .{0,60}|Odesláno z .{0,60}|.{1,20}から送信|나의 .{0,20}에서 보냄|iPhone'?dan gönderildi)\s*$",
+    r"Отправлено (?:с|из|от) .{0,60}|Odesláno z .{0,60}|.{1,20}から送信|나의 .{0,20}에서 보냄|iPhone'?dan gönderildi)[\s>)\]]*$",
     re.I,
 )
 #: A line that only takes leave. Chinese closings stay: the name and the number under them often matter.

@@ -51,55 +51,89 @@ def _marked(line: str) -> bool:
     return bool(re.match(r"^\s{0,3}(?:>|&gt;|\|\s?>)", line)) and not line.rstrip().endswith("<<<")
 
 
-def split(lines: list[Line], *, forward: bool = False) -> View:
-    """Divide the lines. ``forward``: the subject says it is a forward, so only a divider's own ``>`` marks count."""
-    head, rest = lines[:MAX_LINES], lines[MAX_LINES:]
-    fresh, old, how = _divide(head, forward)
-    if rest and how in _FINAL and old and old[-1] is head[-1]:
-        old = old + rest
-    else:
-        fresh = fresh + rest
-    new, signature = _sign_off(fresh, cut=bool(old))
-    if not _words(new) and _words(fresh):
-        new, signature = fresh, []
-    if not _words(new):
-        return View(new=_text(lines), reply=_text(lines), how="whole" if _words(lines) else "")
-    return View(new=_text(new), reply=_text(fresh), signature=_text(signature), quoted=_text(old), how=how)
+class _Parts(msgspec.Struct):
+    """The lines sorted so far. ``floor``: where in ``fresh`` the first history was taken out."""
 
-
-def _divide(lines: list[Line], forward: bool) -> tuple[list[Line], list[Line], str]:
-    """New lines, history, and the kind of mark that divided them."""
     fresh: list[Line] = []
     old: list[Line] = []
-    how = ""
+    how: str = ""
+    floor: int = 0
+
+
+def split(lines: list[Line], *, forward: bool = False) -> View:
+    """Divide the lines. ``forward``: the subject says it is a forward, so a block of headers is no history."""
+    head, rest = lines[:MAX_LINES], lines[MAX_LINES:]
+    parts = _divide(_unshared(head), forward)
+    if rest and parts.how in _FINAL and parts.old and parts.old[-1] is head[-1]:
+        parts.old += rest
+    else:
+        parts.fresh += rest
+    if parts.how == "forward":
+        return View(new=_text(parts.fresh), reply=_text(parts.fresh), quoted=_text(parts.old), how=parts.how)
+    body, signature = _sign_off(parts.fresh, cut=bool(parts.old))
+    parts.fresh = body
+    _outer_quotes(parts)
+    new, above = _sign_off(parts.fresh, cut=bool(parts.old))
+    if not _words(new) and _words(parts.fresh):
+        new, above = parts.fresh, []
+    if not _words(new):
+        return View(new=_text(lines), reply=_text(lines), how="whole" if _words(lines) else "")
+    return View(
+        new=_text(new),
+        reply=_text(parts.fresh + signature),
+        signature=_text(above + signature),
+        quoted=_text(parts.old),
+        how=parts.how,
+    )
+
+
+def _divide(lines: list[Line], forward: bool) -> _Parts:
+    """New lines, history, and the kind of mark that divided them."""
+    parts = _Parts(fresh=[], old=[])
     at = 0
-    lines = _unshared(lines)
     while at < len(lines):
         line = lines[at]
-        if len(line.text) > _LONG:
-            fresh.append(line)
-            at += 1
-            continue
-        if phrases.FORWARDED.match(line.text) or (forward and _header_block(lines, at)):
-            return fresh + [Line(rest.text) for rest in lines[at:]], old, how
-        mark = _hard_cut(lines, at)
-        if mark:
-            return _trim_rule(fresh), old + lines[at:], mark
-        size = _attribution(lines, at)
-        if size:
-            end = _quote_end(lines, at + size)
-            if end == at + size and not line.quoted:  # nothing marked below: all that follows is history
-                if _words(fresh) or _after_is_quote(lines, at + size):
-                    return _trim_rule(fresh), old + lines[at:], "attribution"
-            elif not line.quoted and not _inline(lines, end):
-                old += lines[at:end]
-                how, at = "attribution", end
-                continue
-            elif not line.quoted:  # answers between the quoted lines: their questions stay with them
-                return fresh + lines[at + size :], old + lines[at : at + size], "inline"
-        fresh.append(line)
+        if len(line.text) <= _LONG:
+            if phrases.FORWARDED.match(line.text) or (forward and _header_block(lines, at)):
+                parts.fresh += [Line(rest.text) for rest in lines[at:]]
+                parts.how = "forward"
+                return parts
+            mark = _hard_cut(lines, at)
+            if mark:
+                kept = _above_rule(parts.fresh)
+                return _Parts(parts.fresh[:kept], parts.old + parts.fresh[kept:] + lines[at:], mark, parts.floor)
+            size = _attribution(lines, at)
+            if size and not line.quoted:
+                end = _take_quote(parts, lines, at, size)
+                if end == len(lines):
+                    return parts
+                if end > at:
+                    at = end
+                    continue
+        parts.fresh.append(line)
         at += 1
-    return _outer_quotes(fresh, old, how)
+    return parts
+
+
+def _take_quote(parts: _Parts, lines: list[Line], at: int, size: int) -> int:
+    """Sort the quote under an attribution of ``size`` lines; where the next words begin (``at``: it was none)."""
+    end = _quote_end(lines, at + size)
+    if end == at + size:  # nothing marked below: all that follows is history
+        if not _words(parts.fresh) and not any(line.cut for line in lines[end : end + 3]):
+            return at
+        kept = _above_rule(parts.fresh)
+        parts.old += parts.fresh[kept:] + lines[at:]
+        parts.fresh, parts.how = parts.fresh[:kept], "attribution"
+        return len(lines)
+    if _inline(lines, end):  # answers between the quoted lines: their questions stay with them
+        parts.old += lines[at : at + size]
+        parts.fresh += lines[at + size :]
+        parts.how, parts.floor = "inline", len(parts.fresh)
+        return len(lines)
+    parts.floor = parts.floor if parts.how else len(parts.fresh)
+    parts.old += lines[at:end]
+    parts.how = "attribution"
+    return end
 
 
 #: "… bla --- On Wed, Apr 4, 2012 at 3:59 PM, me@shop.example wrote:": the words and the attribution share a line.
@@ -120,11 +154,6 @@ def _unshared(lines: list[Line]) -> list[Line]:
         else:
             out.append(line)
     return out
-
-
-def _after_is_quote(lines: list[Line], at: int) -> bool:
-    """An attribution on top of the mail with no mark below: bottom posting cannot be told apart, so keep it."""
-    return any(line.cut for line in lines[at : at + 3])
 
 
 def _hard_cut(lines: list[Line], at: int) -> str:
@@ -302,28 +331,32 @@ def _attributed(lines: list[Line], at: int) -> bool:
     return any(_attribution(lines, index) for index in above)
 
 
-def _outer_quotes(lines: list[Line], old: list[Line], how: str) -> tuple[list[Line], list[Line], str]:
+def _outer_quotes(parts: _Parts) -> None:
     """Take off marked quotes at the end, and on top when no others are left between own words."""
+    lines = parts.fresh
     end = len(lines)
-    while end and (lines[end - 1].quoted or not lines[end - 1].text.strip() or _spilled(lines, end - 1)):
+    while end > parts.floor and (lines[end - 1].quoted or not lines[end - 1].text.strip() or _spilled(lines, end - 1)):
         end -= 1
-    if not how and any(line.quoted for line in lines[end:]) and end:
-        old, how, lines = lines[end:] + old, how or "quote", lines[:end]
+    if end and any(line.quoted for line in lines[end:]):
+        parts.old, parts.how, lines = lines[end:] + parts.old, parts.how or "quote", lines[:end]
     start = 0
     while start < len(lines) and (lines[start].quoted or not lines[start].text.strip() or _spilled(lines, start)):
         start += 1
     leading = lines[:start]
     if any(line.quoted for line in leading) and not any(line.quoted for line in lines[start:]) and lines[start:]:
-        old, how, lines = leading + old, how or "quote", lines[start:]
-    return lines, old, how
+        parts.old, parts.how, lines = leading + parts.old, parts.how or "quote", lines[start:]
+    parts.fresh = lines
 
 
-def _trim_rule(lines: list[Line]) -> list[Line]:
-    """Drop the drawn line right above a cut."""
+def _above_rule(lines: list[Line]) -> int:
+    """Where the words end above the drawn line and the heading that stand right above a cut."""
     end = len(lines)
-    while end and not lines[end - 1].text.strip():
+    for _ in range(6):
+        text = lines[end - 1].text if end else "end"
+        if text.strip() and not _RULE.match(text) and not phrases.HEADING.match(text):
+            break
         end -= 1
-    return lines[: end - 1] if end and _RULE.match(lines[end - 1].text) else lines
+    return end
 
 
 # --- signature ----------------------------------------------------------------------------------------

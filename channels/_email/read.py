@@ -172,7 +172,7 @@ def _body(tree: Tree) -> _Body:
 def _is_text(part: Part, name: str) -> bool:
     if part.type not in ("text/plain", "text/html") and not part.type.startswith("multipart/"):
         return False
-    if part.disposition == "attachment" or (name and part.disposition):
+    if part.disposition == "attachment" or (name and part.disposition) or len(part.inside) >= mime.MAX_DEPTH:
         return False
     return not (name and part.inside and part.sibling > 0 and part.inside[-1] != "multipart/alternative")
 

@@ -52,6 +52,7 @@ def test_automatic_replies(get: Get, headers: dict[str, str]) -> None:
         {"precedence": "bulk"},
         {"x_auto_response_suppress": "OOF"},
         {"return_path": "<>"},
+        {"from": "Postmaster <postmaster@smallshop.example>", "subject": "Broken cup"},
         {"from": "noreply@mail.example"},
         {"list_id": "<support.shop.example>", "list_post": "<mailto:support@shop.example>"},
     ],

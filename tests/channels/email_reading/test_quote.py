@@ -23,6 +23,7 @@ BELOW = {
     "apple zh": "发自我的 iPhone\n\n> 在 2026年6月3日，10:21，客服 <service@shop.example> 写道：\n> \n> 请提供收据",
     "huawei": "发自我的华为手机\n\n-------- 原始邮件 --------\n发件人： 客服 <service@shop.example>\n日期： 2026年6月3日周三 10:21\n收件人： 李四\n主 题： 回复\n请描述",
     "aliyun": "------------------------------------------------------------------\n发件人：客服 <service@shop.example>\n发送时间：2026年6月3日(星期三) 10:21\n收件人：wang <w@a.example>\n主　题：回复：发货\n\n今天发货",
+    "qq new": "原始邮件\n------------------------------\n发件人：客服 <service@shop.example>\n发件时间：2026年6月3日 10:21\n收件人：李雷\n主题：订单\n\n已签收",
     "our marker": "--- 请在此线以上回复 ---\n您好，工单 #123 已受理。",
     "gmail en": "On Wed, Jun 3, 2026 at 10:21 AM Service <service@shop.example> wrote:\n\n> Sent by another carrier",
     "gmail en wrapped": "On Wed, Jun 3, 2026 at 10:21 AM A Desk With A Name <\nservice@shop.example> wrote:\n\n> x",
@@ -87,6 +88,8 @@ def test_nothing_is_lost(client: str) -> None:
         "Thanks for nothing.\n\nThe cup broke again.",
         "Regards the cup: it broke.\nWith regards to the plate, it broke too.",
         "look --> here\n>>> SALE <<<\nwas a lie",
+        "It stopped.\n\nSent by mail to you last week and never came back",
+        "It broke\n\nwith a bang on my phone",
         "see https://shop.example/on-2026-someone-wrote: it is wrong",
     ],
 )
@@ -129,6 +132,11 @@ def test_forwards_stay_whole(divider: str) -> None:
     assert quote.split(quote.plain(text)).new == text
 
 
+def test_a_forward_keeps_the_other_writers_signature() -> None:
+    text = "see\n\n---------- Forwarded message ---------\nFrom: S\n\nWe refuse.\n\n--\nSeller Ltd"
+    assert quote.split(quote.plain(text)).new == text
+
+
 def test_forward_in_the_subject_keeps_an_outlook_block() -> None:
     text = "see below\n\nFrom: Seller\nSent: Wednesday, June 3, 2026 10:21\nTo: me\nSubject: No\n\nWe refuse."
     assert quote.split(quote.plain(text), forward=True).new == text
@@ -150,6 +158,30 @@ def test_lawyers_notice_goes_with_the_signature() -> None:
     notice = "This e-mail and its attachments are confidential and meant for the named reader only. If you got it in error, delete it."
     view = quote.split(quote.plain(f"{NEW}\n\nKind regards\nAnn\n\n{notice}\nDo not print it.\nSave a tree."))
     assert view.new == NEW
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sent from my iPhone",
+        "Sent from my cell, please excuse any typos.",
+        "(sent from a phone)",
+        "<<sent by galaxy>>",
+        "Sent via mobile",
+        "Sent with Airmail",
+        "Get Outlook for iOS<https://aka.ms/x>",
+        "Gesendet von Mail für Windows",
+        "Envoyé de mon iPad",
+        "Enviado desde mi iPhone",
+        "从我的 iPhone 发送",
+        "發自我的 iPhone",
+        "来自Foxmail for iPhone",
+        "iPhoneから送信",
+    ],
+)
+def test_lines_that_programs_add(line: str) -> None:
+    view = quote.split(quote.plain(f"{NEW}\n\n{line}"))
+    assert (view.new, view.signature.strip()) == (NEW, line)
 
 
 # --- HTML ---------------------------------------------------------------------------------------------
