@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from normalizer.findings import Findings
-from normalizer.record import Complainant, Evidence, Found, Gravity, What
+from normalizer.record import BY_AGENT, Complainant, Evidence, Found, Gravity, What
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -39,6 +39,8 @@ def newer(old: Found[T] | None, new: Found[T] | None) -> Found[T] | None:
     """The value of a field that has one: the newer where it is at least as sure, evidence joined when they agree."""
     if old is None or new is None:
         return new or old
+    if _is_by_agent(old):
+        return old
     if old.value == new.value:
         return Found(value=new.value, evidence=_joined(old.evidence, new.evidence))
     return new if new.confidence >= old.confidence else old
@@ -59,13 +61,17 @@ def join(old: tuple[Found[T], ...], new: tuple[Found[T], ...]) -> tuple[Found[T]
     return tuple(joined[:MAX_VALUES])
 
 
+def _is_by_agent(found: Found[Any]) -> bool:
+    return any(evidence.rule == BY_AGENT for evidence in found.evidence)
+
+
 def _joined(old: tuple[Evidence, ...], new: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
     return (old + tuple(e for e in new if e not in old))[:MAX_EVIDENCE]
 
 
 def kinds(old: Found[Any] | None, new: Found[Any] | None) -> Found[Any] | None:
     """The kind of the whole: a complaint stays one whatever is asked later, until it is withdrawn."""
-    if old is None or new is None or old.value == new.value:
+    if old is None or new is None or old.value == new.value or _is_by_agent(old):
         return newer(old, new)
     if new.value == "other" or (new.value in ("chaser", "praise", "spam", "machine") and old.value != "other"):
         return old if old.value not in ("machine", "spam", "other") else new

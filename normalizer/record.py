@@ -13,11 +13,15 @@ import msgspec
 
 T = TypeVar("T")
 
+# `gc=False`: these hold values and tuples and can form no cycle, so the collector need not visit them.
+
 #: Version of the record's shape, in every delivered event; a change of meaning raises it.
 SCHEMA_VERSION = 1
+#: The evidence's rule of a value that a person has set by hand; no rule of ours overrules it.
+BY_AGENT = "agent"
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Where a value was said and what found it.
 
     Text: ``message`` is the inbound message's key, ``start`` and ``end`` are character offsets into its text
@@ -35,7 +39,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confidence: float = 1.0
 
 
-class Found(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+class Found(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
     """A value and why we believe it."""
 
     value: T
@@ -77,14 +81,14 @@ Status = Literal["new", "waiting_bot", "waiting_agent", "waiting_customer", "res
 Disposition = Literal["", "answered", "solved", "not_solved", "abandoned", "duplicate", "not_a_complaint", "withdrawn"]
 
 
-class Money(msgspec.Struct, frozen=True, kw_only=True):
+class Money(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An amount as a decimal string ("199.00") with its ISO 4217 code ("" when not said)."""
 
     amount: str
     currency: str
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class Moment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A date or time that was said: ISO 8601, ``2026-11-20`` or ``2026-11-20T15:00``; resolved against the message's time."""
 
     iso: str

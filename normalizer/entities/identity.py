@@ -15,8 +15,9 @@ from stdnum.exceptions import ValidationError
 
 from normalizer.entities.entity import View
 
-#: Nothing is long enough to be guarded where this finds nothing; it is quick to ask.
-_MANY = re.compile(r"\d(?:[ \-]?\d){12}|[a-z]{2}\d\d ?[a-z0-9]{4}")
+#: Where these find nothing there is no guarded number; they are quick to ask.
+_MANY = re.compile(r"[0-9][0-9 \-]{12}")
+_ACCOUNT = re.compile(r"[a-z]{2}[0-9]{2} ?[a-z0-9]{4}")
 _LONG = re.compile(r"(?<![0-9a-z])(?<![0-9][\-])\d(?:[ \-]?\d){12,18}x?(?![0-9a-z])")
 _IBAN = re.compile(r"(?<!\w)[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?(?!\w)")
 _RESIDENT = re.compile(
@@ -27,21 +28,21 @@ _NOT_DIGIT = re.compile(r"[ \-]")
 
 def find(plain: str) -> Iterator[tuple[str, int, int]]:
     """Guarded numbers in a folded text as (kind, start, end): ``idcard``, ``card``, ``account``."""
-    if not _MANY.search(plain):
-        return
-    for match in _LONG.finditer(plain):
-        if kind := _kind(_NOT_DIGIT.sub("", match.group())):
-            yield kind, match.start(), match.end()
-    for match in _IBAN.finditer(plain):
-        if iban.is_valid(match.group()):
-            yield "account", match.start(), match.end()
+    if _MANY.search(plain):
+        for match in _LONG.finditer(plain):
+            if kind := _kind(_NOT_DIGIT.sub("", match.group())):
+                yield kind, match.start(), match.end()
+    if _ACCOUNT.search(plain):
+        for match in _IBAN.finditer(plain):
+            if iban.is_valid(match.group()):
+                yield "account", match.start(), match.end()
 
 
 def suspect(plain: str) -> Iterator[tuple[int, int]]:
     """Spans to cover: guarded numbers, and identity numbers with a slip in the check digit."""
     for _, start, end in find(plain):
         yield start, end
-    for match in _RESIDENT.finditer(plain):
+    for match in _RESIDENT.finditer(plain) if _MANY.search(plain) else ():
         yield match.span()
 
 
