@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from normalizer.record import (
+    BY_AGENT,
     ComplaintRecord,
     Difficulty,
     Disposition,
@@ -21,8 +22,6 @@ from normalizer.record import (
 
 #: The fields a person may correct.
 Correctable = Literal["kind", "category", "urgency", "difficulty", "sentiment"]
-#: The evidence rule of a value that a person has set; the flow must not overwrite such a value.
-BY_AGENT = "agent"
 
 ENDED: frozenset[Status] = frozenset(("resolved", "closed", "withdrawn"))
 

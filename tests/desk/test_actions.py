@@ -323,6 +323,19 @@ async def test_correction_by_a_person_is_evidence_and_journal(house: Any) -> Non
     assert corrected == [("category", "logistics/damaged"), ("urgency", "low")]
 
 
+async def test_correction_outlives_the_next_message(house: Any) -> None:
+    conversation = await house.heard()
+    mei = await house.enter("mei")
+    for field, value in (("urgency", "low"), ("category", "privacy"), ("kind", "enquiry")):
+        assert (await mei.act(conversation, "correct", field=field, value=value))[0] == 200
+    await house.heard("It is urgent!! It caught fire, a refund for the broken product immediately. Complaint!")
+    data = (await mei.get(f"conversations/{conversation}"))[1]
+    record = data["record"]
+    assert len(record["arrival"]["messages"]) == 2
+    assert record["gravity"]["urgency"]["value"] == "low"
+    assert (record["what"]["category"]["value"], record["what"]["kind"]["value"]) == ("privacy", "enquiry")
+
+
 async def test_dead_letters_and_held_messages_are_shown_and_replayed(house: Any) -> None:
     admin = await house.enter("boss", "admin")
     conversation = await house.heard()
