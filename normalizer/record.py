@@ -19,8 +19,6 @@ T = TypeVar("T")
 SCHEMA_VERSION = 1
 #: The evidence's rule of a value that a person has set by hand; no rule of ours overrules it.
 BY_AGENT = "agent"
-#: The evidence's rule of a value that a person has set by hand; no rule of ours overrules it.
-BY_AGENT = "agent"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
