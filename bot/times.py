@@ -20,7 +20,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def deadline(at: datetime | None, now: datetime, zone: str, language: str) -> str:
-    """``today 17:30``, or ``Monday 23 Nov, 10:00`` with the zone where the customer may not share it."""
+    """``17:30 today (Shanghai time)``, ``10:00 on Monday 23 Nov (Shanghai time)``, ``11月23日（周一）10:00``."""
     if at is None:
         return ""
     place = _zone(zone)
@@ -31,5 +31,11 @@ def deadline(at: datetime | None, now: datetime, zone: str, language: str) -> st
     if language.startswith("zh"):
         named = {0: "今天", 1: "明天"}.get(days) or f"{local.month}月{local.day}日（{day}）"
         return f"{named}{clock}"
-    named = {0: "today", 1: "tomorrow"}.get(days) or f"{day} {local.day} {_MONTHS[local.month - 1]}"
-    return f"{named} at {clock} ({local.tzname()})"
+    named = {0: "today", 1: "tomorrow"}.get(days) or f"on {day} {local.day} {_MONTHS[local.month - 1]}"
+    return f"{clock} {named} ({_spoken(zone)})"
+
+
+def _spoken(zone: str) -> str:
+    """``Shanghai time``: letters like CST name several zones."""
+    city = zone.rpartition("/")[2].replace("_", " ")
+    return city if city == "UTC" else f"{city} time"
