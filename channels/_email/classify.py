@@ -20,7 +20,7 @@ _ROBOT = re.compile(
     re.I,
 )
 _DAEMON = re.compile(
-    r"mailer[-_ ]?daemon|mail[-_ ]?delivery|post[-_]?master|maildaemon|mdaemon|mail administrator|mail system|mail delivery|delivery (?:subsystem|system|service|notice)|mailerdaemon|internet mail|"
+    r"mailer[-_ ]?daemon|mail[-_ ]?deliver|post[-_]?master|maildaemon|mdaemon|mail administrator|mail system|mail delivery|delivery (?:subsystem|system|service|notice)|mailerdaemon|internet mail|"
     r"系统退信|系統退信|邮件系统|microsoft outlook|smtp daemon|mail router",
     re.I,
 )
@@ -28,7 +28,7 @@ _BOUNCE_SUBJECT = re.compile(
     r"undeliver|non ?-?delivery|not delivered|returned (?:e?-?mail|to sender|message)|mail returned|mail delivery (?:fail|status|error|problem|subsystem|system)|delivery (?:status )?(?:notification|failure|failed|problem|report|has failed|delayed|error|incomplete)|"
     r"(?:delivery|mail|message) (?:status|fail|error|delay)|failure notice|failure delivery|couldn.t be delivered|could not (?:be )?(?:deliver|send)|(?:message|mail) (?:you sent )?(?:blocked|rejected|bounced|expired)|unzustellbar|nicht zugestellt|unable to deliver|"
     r"zustellung|übermittlungsstatus|échec|non remis|avis de non|no se (?:ha )?(?:pudo|podido)|non recapitat|impossibile recapitare|olevererbart|kunne ikke leveres|niet bezorgd|onbestelbaar|não entregue|"
-    r"не доставлено|недоставлен|退信|退件|投递失败|投遞失敗|无法投递|無法傳遞|无法送达|邮件未送达|送信エラー|エラー通知|不達|配信不能|配信できません|rejected:|warning: could not|warning: message|considered unsolicited|user unknown|"
+    r"не доставлено|недоставлен|退信|退件|投递失败|投遞失敗|无法投递|無法傳遞|无法送达|邮件未送达|mail system error|failed delivery|delivery of .{1,80}failed|could not (?:be )?send|error sending your|送信エラー|エラーメール|宛先不明|配信.{0,8}失敗|送信.{0,8}失敗|エラー通知|不達|配信不能|配信できません|rejected:|warning: could not|warning: message|considered unsolicited|user unknown|"
     r"no such user|mailbox (?:full|unavailable)|\bdsn\b|\bndn\b|\bndr\b",
     re.I,
 )
@@ -44,7 +44,7 @@ _CODE = re.compile(
     re.I,
 )
 _AUTO_SUBJECT = re.compile(
-    r"^\s*(?:re:\s*|aw:\s*|sv:\s*|回复[:：]\s*)?(?:you \S{1,80} are not (?:a )?member|\[?auto(?:[- ]?(?:matic|mated))?[ -]?(?:reply|response|respond|antwort|svar)\w*|automatisch\w* (?:antwort|abwesenheit)\w*|automatisk(?:t)? (?:svar|besked)|out[ -]of[ -](?:the )?office|"
+    r"^\s*(?:re:\s*|aw:\s*|sv:\s*|回复[:：]\s*)?(?:you \S{1,80} are not (?:a )?member|auto\s*:|\[?auto(?:[- ]?(?:matic|mated))?[ -]?(?:reply|response|respond|antwort|svar)\w*|automatisch\w* (?:antwort|abwesenheit)\w*|automatisk(?:t)? (?:svar|besked)|out[ -]of[ -](?:the )?office|"
     r"ooo\b|i am (?:currently )?out of|on vacation|vacation (?:reply|response|message)|away from (?:my|the) (?:mail|desk|office)|abwesenheits|abwesend|réponse automatique|absence du bureau|respuesta autom|fuera de (?:la )?oficina|"
     r"risposta automatica|fuori (?:sede|ufficio)|resposta autom|automatisch(?:e)? (?:antwoord|reactie)|afwezig|frånvaro|poissa|autoreply|automaattinen|autosvar|autoodpowiedź|автоответ|automatická odpověď|"
     r"自动回复|自动答复|自動回覆|自動回復|自動返信|自动应答|外出自动|休假自动|不在办公室|자동 ?(?:회신|응답|답장)|부재중)",
@@ -168,6 +168,7 @@ def _auto(headers: Headers) -> str:
         "x-autoreply-from",
         "x-amazon-auto-reply",
         "x-vacation",
+        "x-apple-action",
     ):
         if name in headers and headers.text(name).lower() not in ("no", "false", "0"):
             return name

@@ -108,6 +108,8 @@ MOBILE = re.compile(
     r"Отправлено (?:с|из|от) .{0,60}|Odesláno z .{0,60}|.{1,20}から送信|나의 .{0,20}에서 보냄|iPhone'?dan gönderildi)[\s>)\]]*$",
     re.I,
 )
+#: A drawn line.
+RULE = re.compile(r"^[>\s]*[_\-=—–─*~#]{5,}\s*$")
 #: A line that only takes leave. Chinese closings stay: the name and the number under them often matter.
 CLOSING = re.compile(
     r"^\s*(?:(?:(?:with )?(?:best|kind|kindest|warm|warmest|many)\s+)?regards|best(?: wishes)?|(?:yours )?(?:sincerely|truly|faithfully)(?: yours)?|yours|cheers|"

@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from channels._email import phrases
+from channels._email import phrases, signature
 from channels._email.html import Line
 
 #: Lines looked at; longer mails are new text to their end unless a cut came before.
@@ -19,7 +19,6 @@ MAX_LINES = 5000
 #: Marks after which all that follows is history.
 _FINAL = ("container", "divider", "marker", "headers", "attribution")
 _LONG = 1000
-_RULE = re.compile(r"^[>\s]*[_\-=—–─*~#]{5,}\s*$")
 _WRAPPED = 55
 """A quoted line this long is likely to have spilled its last words into the next, unmarked line."""
 
@@ -43,7 +42,7 @@ def plain(text: str) -> list[Line]:
         .replace("\u200b", "")
         .replace("\ufeff", "")
     )
-    return [Line(line.rstrip(), _marked(line)) for line in text.split("\n")]
+    return [Line(line if line == "-- " else line.rstrip(), _marked(line)) for line in text.split("\n")]
 
 
 def _marked(line: str) -> bool:
@@ -70,18 +69,18 @@ def split(lines: list[Line], *, forward: bool = False) -> View:
         parts.fresh += rest
     if parts.how == "forward":
         return View(new=_text(parts.fresh), reply=_text(parts.fresh), quoted=_text(parts.old), how=parts.how)
-    body, signature = _sign_off(parts.fresh, cut=bool(parts.old))
+    body, below = signature.sign_off(parts.fresh, cut=bool(parts.old))
     parts.fresh = body
     _outer_quotes(parts)
-    new, above = _sign_off(parts.fresh, cut=bool(parts.old))
+    new, above = signature.sign_off(parts.fresh, cut=bool(parts.old))
     if not _words(new) and _words(parts.fresh):
         new, above = parts.fresh, []
     if not _words(new):
         return View(new=_text(lines), reply=_text(lines), how="whole" if _words(lines) else "")
     return View(
         new=_text(new),
-        reply=_text(parts.fresh + signature),
-        signature=_text(above + signature),
+        reply=_text(parts.fresh + below),
+        signature=_text(above + below),
         quoted=_text(parts.old),
         how=parts.how,
     )
@@ -201,7 +200,7 @@ def _dated(lines: list[Line], at: int) -> bool:
 
 
 def _after_rule(lines: list[Line], at: int) -> bool:
-    return any(_RULE.match(line.text) for line in lines[max(0, at - 2) : at])
+    return any(phrases.RULE.match(line.text) for line in lines[max(0, at - 2) : at])
 
 
 def _attribution(lines: list[Line], at: int) -> int:
@@ -318,7 +317,7 @@ def _inline(lines: list[Line], at: int) -> bool:
                 return False
             turns = 2
         elif not line.quoted and not _spilled(lines, index):
-            if _attribution(lines, index) or _opens_signature(lines, index, line.text):
+            if _attribution(lines, index) or signature.opens(lines, index, line.text):
                 return False
             if turns == 2:
                 return True
@@ -353,116 +352,10 @@ def _above_rule(lines: list[Line]) -> int:
     end = len(lines)
     for _ in range(6):
         text = lines[end - 1].text if end else "end"
-        if text.strip() and not _RULE.match(text) and not phrases.HEADING.match(text):
+        if text.strip() and not phrases.RULE.match(text) and not phrases.HEADING.match(text):
             break
         end -= 1
     return end
-
-
-# --- signature ----------------------------------------------------------------------------------------
-
-_DASHES = re.compile(r"^\s*--\s*$|^\s*--\s+\S.{0,40}$")
-_WEAK = re.compile(r"^\s*(?:-{3,}|_{2,}|—+|–+|~{4,}|\*{5,}|={5,}|─{4,})\s*$")
-_DASH_NAME = re.compile(r"^\s*[-–—~]\s?[^\W\d_][\w.'’]{0,30}(?:\s[^\W\d_][\w.'’]{0,30}){0,2}[.!]?\s*$")
-_TABLE_SIGN = re.compile(r"^\s*\|\s*\|\s*$")
-
-
-def _sign_off(lines: list[Line], *, cut: bool) -> tuple[list[Line], list[Line]]:
-    """Own words and signature. The signature is kept apart, never thrown away: it may hold the phone number."""
-    own, signature = _signature_off(lines, cut=cut)
-    again, above = _signature_off(own, cut=False) if signature else (own, [])  # a name above the footer of a list
-    return again, above + signature
-
-
-def _signature_off(lines: list[Line], *, cut: bool) -> tuple[list[Line], list[Line]]:
-    start = end = _signature_start(lines)
-    while end:
-        text = lines[end - 1].text.strip()
-        if (
-            not text
-            or phrases.MOBILE.match(text)
-            or (end == start and _RULE.match(text))
-            or re.fullmatch(r"[|\s]+", text)
-        ):
-            end -= 1
-            continue
-        if not lines[end - 1].quoted and _own_address(lines, end, cut=cut):
-            end -= 1
-            continue
-        if any("签名由" in line.text for line in lines[end : end + 3]) and _card(lines, end):
-            end -= 1
-            continue
-        break
-    return lines[:end], lines[end:]
-
-
-def _card(lines: list[Line], end: int) -> bool:
-    """A line of the visiting card that NetEase's program puts above its own name: an address, or a name over it."""
-    text = lines[end - 1].text.strip()
-    if end < 2 or not any(line.text.strip() for line in lines[: end - 1]):
-        return False
-    return bool(re.match(r"(?:邮箱|电子邮件)\s*[:：]", text)) or (
-        len(text) <= 12 and bool(re.match(r"(?:邮箱|电子邮件)\s*[:：]", lines[end].text.strip()))
-    )
-
-
-def _own_address(lines: list[Line], end: int, *, cut: bool) -> bool:
-    """A last line that is only an address, as Foxmail puts above what it quotes."""
-    return bool(re.fullmatch(r"\s*\|?\s*[\w.+-]+@[\w.-]+\s*\|?\s*", lines[end - 1].text)) and (
-        end >= 2 and (cut or not lines[end - 2].text.strip()) and len(lines) - end <= 3
-    )
-
-
-#: A signature stands within this many last lines, the lawyers' notice included.
-_SIGNATURE_LINES = 120
-
-
-def _signature_start(lines: list[Line]) -> int:
-    """The first line of the signature, the number of lines when there is none."""
-    first = next((index for index, line in enumerate(lines) if line.text.strip()), len(lines))
-    for index in range(max(first + 1, len(lines) - _SIGNATURE_LINES), len(lines)):
-        if not lines[index].quoted and _opens_signature(lines, index, lines[index].text):
-            return index
-    return len(lines)
-
-
-def _opens_signature(lines: list[Line], at: int, text: str) -> bool:
-    if _DASHES.match(text):
-        return len(_below(lines, at)) <= 30 and not any(line.quoted for line in lines[at:])
-    if _WEAK.match(text):
-        below = _below(lines, at)
-        return 0 < len(below) <= 25 and all(_terse(line) for line in below)
-    if _TABLE_SIGN.match(text):
-        return len(_below(lines, at)) <= 6
-    if phrases.CLOSING.match(text):
-        below = _below(lines, at)
-        return len(below) <= 25 and all(_terse(line) for line in below)
-    if _DASH_NAME.match(text) and not _bullets(lines, at):
-        below = _below(lines, at)
-        return len(below) <= 2 and all(_terse(line) for line in below)
-    return False
-
-
-def _below(lines: list[Line], at: int) -> list[str]:
-    """The words under a line, up to the lawyers' notice."""
-    below = [line.text.strip() for line in lines[at + 1 :] if line.text.strip()]
-    return below[: next((number for number, line in enumerate(below) if phrases.LEGAL.search(line[:400])), len(below))]
-
-
-def _bullets(lines: list[Line], at: int) -> bool:
-    """Whether a dash is one of a list's."""
-    near = lines[max(0, at - 2) : at] + lines[at + 1 : at + 3]
-    return any(re.match(r"^\s*[-–—*•]\s*\S", line.text) for line in near)
-
-
-def _terse(line: str) -> bool:
-    """A line as signatures have it: short, no sentence."""
-    if phrases.MOBILE.match(line):
-        return True
-    count = len(line.split())
-    if len(line) > 90 or count > 12:
-        return False
-    return not re.search(r"[。！？；?]$" if count < 6 else r"[。！？；.?!]$", line)
 
 
 def _words(lines: list[Line]) -> bool:

@@ -265,9 +265,13 @@ def _peer_text(want: dict[str, Any]) -> str:
 
 def _same_body(mail: Mail, want: dict[str, Any]) -> bool:
     """The peer keeps sanitised HTML: compare the words of either form, quote marks and link targets aside."""
-    wanted = re.sub(r"[>\s]+", "", _peer_text(want))
     forms = [mail.full_text, _as_text(mail.html) if mail.html else ""]
-    return any(re.sub(r"[>\s]+", "", form) == wanted for form in forms)
+    return any(_bare(form) == _bare(_peer_text(want)) for form in forms)
+
+
+def _bare(text: str) -> str:
+    """Without white space, quote marks and what pictures say in words (the peer drops those)."""
+    return re.sub(r"\[[^\[\]]*\]|[>\s]+", "", text)
 
 
 def zammad_process(data: Path, board: Board) -> None:

@@ -90,6 +90,7 @@ def test_nothing_is_lost(client: str) -> None:
         "look --> here\n>>> SALE <<<\nwas a lie",
         "It stopped.\n\nSent by mail to you last week and never came back",
         "It broke\n\nwith a bang on my phone",
+        "First the cup broke.\n--\nThen nobody answered my three letters about it.",
         "see https://shop.example/on-2026-someone-wrote: it is wrong",
     ],
 )
