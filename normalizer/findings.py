@@ -51,6 +51,7 @@ def find(
     category = matters.category(hits)
     demands = matters.demands(hits, around)
     dangers = matters.risks(hits, around, balance)
+    balance = tone.darkened(balance, matters.harm(dangers))
     signs = kind.Signs(hits, around, balance, demands, dangers, category, plain, opened)
     judged = kind.kind(signs)
     tongue = rules.detector.tell(source.text.raw, prior=language or prior)
@@ -64,7 +65,12 @@ def find(
             sentiment=_as(source, tone.sentiment(balance, plain)),
             emotion=_as(source, mood),
             urgency=_as(source, matters.urgency(hits, around, dangers)),
-            difficulty=_as(source, matters.difficulty(len(plain), len(demands), matters_named, dangers, balance)),
+            difficulty=_as(
+                source,
+                matters.difficulty(
+                    len(plain), sum(d.value != "information" for d in demands), matters_named, dangers, balance
+                ),
+            ),
             risks=_all(source, dangers),
         ),
         language=_as(source, Verdict(tongue.tag, tongue.confidence, (), tongue.rule)),

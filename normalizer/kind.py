@@ -48,7 +48,9 @@ def _said(signs: Signs, label: str) -> tuple[tuple[Hit, ...], float]:
 def _withdrawal(signs: Signs) -> Verdict | None:
     hits, weight = _said(signs, "withdrawal")
     asked = "?" in signs.plain or "吗" in signs.plain
-    return Verdict("withdrawal", 0.6 if asked else 0.9, hits, "kind.words") if weight and not asked else None
+    if asked or not weight or (weight < 1 and not signs.opened):
+        return None
+    return Verdict("withdrawal", 0.9 if weight >= 1 else 0.7, hits, "kind.words")
 
 
 def _spam(signs: Signs) -> Verdict | None:

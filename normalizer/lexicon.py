@@ -30,6 +30,9 @@ class Hit(NamedTuple):
     rule: str
 
 
+#: Signs that make digits after them part of a longer number.
+_JOINS = "-_/#."
+
 #: Makes a Hit without the detour over its signature: a long text has thousands.
 _new = tuple.__new__
 
@@ -58,7 +61,11 @@ class Automaton:
         size = len(plain)
         for index, start, end in self._search(plain, overlapping=True)[:MAX_HITS]:
             left, right, open_end, words = self._terms[index]
-            if left and start and _letter(plain[start - 1]):
+            if (
+                left
+                and start
+                and (_letter(plain[start - 1]) or (plain[start - 1] in _JOINS and plain[start].isdigit()))
+            ):
                 continue
             if right and end < size and _letter(plain[end]):
                 if not open_end:

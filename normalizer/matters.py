@@ -15,6 +15,7 @@ NEAR = 24
 LONG = 500
 
 _GRAVE = frozenset({"injury", "fire", "self_harm", "violence"})
+_HARM = _GRAVE | {"fraud"}
 _HARD = frozenset({"legal", "regulator", "media", "injury", "self_harm", "violence", "fraud"})
 
 
@@ -72,6 +73,11 @@ def risks(hits: Hits, around: Around, tone: Tone) -> list[Verdict]:
     if tone.score >= 0 and len(verdicts) == 1 and verdicts[0].value == "vulnerable":
         return []
     return verdicts
+
+
+def harm(dangers: Sequence[Verdict]) -> int:
+    """How many of the risks are harm that was done."""
+    return sum(danger.value in _HARM and danger.confidence >= 0.6 for danger in dangers)
 
 
 def _spared(hit: Hit, unless: Sequence[Hit]) -> bool:

@@ -44,8 +44,6 @@ class Around:
     def before(self, hit: Hit) -> tuple[int, float]:
         """How many negations turn a word, and the factor of the degree words before it."""
         negations, factor = 0, 1.0
-        beside = self._plain[max(0, hit.start - 1) : hit.start + 1]
-        reach = HAN_REACH if max(beside) > "\u2e80" else LATIN_REACH
         index = bisect_left(self._at, hit.start) - 1
         edge = hit.start
         floor = max(0, index - MAX_BEFORE)
@@ -54,6 +52,7 @@ class Around:
             if mod.end > hit.start:
                 index -= 1
                 continue
+            reach = self._reach(hit, mod)
             if edge - mod.end > reach or self._stopped(mod.end, edge):
                 break
             if mod.label == "negation":
@@ -67,6 +66,13 @@ class Around:
             edge = mod.start
             index -= 1
         return negations, factor
+
+    def _reach(self, hit: Hit, mod: Hit) -> int:
+        """Between two scripts a modifier counts only where it touches ("不happy")."""
+        han = self._plain[mod.end - 1] > "\u2e80"
+        if han != (self._plain[hit.start] > "\u2e80") and not self._plain[hit.start].isdigit():
+            return 1
+        return HAN_REACH if han else LATIN_REACH
 
     def negated(self, hit: Hit) -> bool:
         """Whether a word is said not to be so."""
@@ -120,6 +126,11 @@ def sentiment(tone: Tone, plain: str) -> Verdict:
     if score >= 0.8:
         return Verdict("positive", confidence, _gravest(tone.good), "sentiment.balance")
     return Verdict("neutral", 0.4, (), "sentiment.balance")
+
+
+def darkened(tone: Tone, harm: int) -> Tone:
+    """The tone of a text that tells of harm: calm words do not make it good."""
+    return tone._replace(score=tone.score - harm) if harm else tone
 
 
 def _gravest(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:

@@ -60,7 +60,8 @@ def _valid(figures: str, written: str, country: str, *, named: bool) -> str:
     if figures.startswith("00"):
         figures = "+" + figures[2:]
     if figures.startswith("+") or named:
-        regions = dict.fromkeys((country, *_REGIONS)) if not figures.startswith("+") else (country,)
+        home = ("US",) if _NORTH_AMERICAN.fullmatch(written) and not written.isdigit() else ()
+        regions = dict.fromkeys((*home, country, *_REGIONS)) if not figures.startswith("+") else (country,)
         return next((number for region in regions if (number := _in_plan(figures, region))), "")
     if not _GROUPED.fullmatch(written.strip()):
         return ""
