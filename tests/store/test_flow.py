@@ -71,8 +71,10 @@ async def test_settling_twice_writes_once(store: Store) -> None:
     batch = await store.claim_work(1)
     done = outcome(batch.work[0], notices=(notice("opened"),), sends=(send("r1", conversation),))
     errors = await batch.settle([done, done])
+    await fill(store, message(2))
+    assert len((await store.claim_work(1)).work) == 1  # settled is free, without a release
     assert [type(e) for e in errors] == [type(None), Stale]
-    assert len(await store.timeline(conversation)) == 2
+    assert len(await store.timeline(conversation)) == 3
 
 
 async def test_each_outcome_stands_on_its_own_feet(store: Store) -> None:

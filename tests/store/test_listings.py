@@ -93,6 +93,13 @@ async def test_pages_stand_still_while_conversations_come(store: Store, clock: C
     assert seen == ["t6", "t5", "t4", "t3", "t2", "t1", "t0"]
 
 
+async def test_pages_of_what_happened_at_the_same_moment(store: Store) -> None:
+    for n in range(5):
+        await case(store, n, owner="bot", status="waiting_bot")
+    lines = await everything(lambda c: store.conversations("bot", cursor=c, limit=2))
+    assert threads(lines) == ["t4", "t3", "t2", "t1", "t0"]
+
+
 async def test_an_answer_ends_the_waiting_but_not_the_bots_word_on_handing_over(store: Store, clock: Clock) -> None:
     conversation = await fill(store, message(1), message(2))
     await settle(store, owner="", sends=(send("handing over", conversation),))

@@ -48,6 +48,12 @@ async def test_a_key_is_queued_once(store: Store, clock: Clock) -> None:
     await fill(store, message(77))
     await settle(store, sends=(send("a", "elsewhere"),))
     assert [r.key for r in (await store.outbox()).items] == ["a"]
+    (row,) = await claim(store, clock)
+    await store.settle_sends([sent(row)])
+    await fill(store, message(78))
+    await settle(store, sends=(send("a", "elsewhere", body=b"{}"),))
+    (row,) = (await store.outbox()).items
+    assert (row.state, row.body) == ("sent", b'{"text": "a"}')
 
 
 async def test_a_retry_waits_and_keeps_its_place(store: Store, clock: Clock) -> None:
