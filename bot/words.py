@@ -18,7 +18,9 @@ STORY = 45
 _TOKEN = re.compile(r"[㐀-鿿豈-﫿]+|[a-z]+(?:'[a-z]+)?|\d[\d\-]*")
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 _NOT_WORD = re.compile(r"[\W_]+")
-_A_NOT_A = re.compile(r"(.)[不没]\1|是否|能否|可否|有没有|不好意思|没问题|不过|不同|不客气|差不多|要不要")
+_A_NOT_A = re.compile(
+    r"(.)[不没]\1|是否|能否|可否|有没有|不好意思|没问题|不想要了|不要了|不过|不同|不客气|差不多|要不要"
+)
 _NEGATION_HAN = re.compile(r"[不没未无别勿]")
 _QUESTION = re.compile(
     r"[?？吗呢]|怎|如何|哪|几[天点个号时月年]|多少|多久|多长|多大|什么|啥|谁|是否|能不能|可不可以|可以.{0,8}么|有没有|是不是|请问"
@@ -26,6 +28,9 @@ _QUESTION = re.compile(
 )
 _REQUEST = re.compile(
     r"我想|我要|想要|帮我|请帮|麻烦|申请|\b(?:please|i want|i would like|i'd like|i need|help me|want to|need to)\b"
+)
+_OPENING = re.compile(
+    r"你好|您好|我?想?(?:请问|问)一?下|我?想问|请问|打扰一下|麻烦问下?|\bquick question\b|\bjust wondering\b"
 )
 #: When it happened tells nothing of what is asked.
 _WHEN = re.compile(
@@ -64,13 +69,14 @@ class Utterance:
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
-        return tuple(_TOKEN.findall(self.folded))
+        """Words, runs of Han characters and numbers, without what only opens a question."""
+        return tuple(_TOKEN.findall(_OPENING.sub(" ", self.folded)))
 
     @cached_property
     def content(self) -> tuple[str, ...]:
         """Words that carry meaning: Latin words and single Han characters, without stop words and numbers."""
         found: list[str] = []
-        for token in _TOKEN.findall(_WHEN.sub(" ", self.folded)):
+        for token in _TOKEN.findall(_OPENING.sub(" ", _WHEN.sub(" ", self.folded))):
             if _HAN.match(token):
                 found += [char for char in token if char not in _STOP_HAN]
             elif token[0].isalpha() and len(token) > 1 and token not in _STOP_WORDS:

@@ -160,7 +160,7 @@ def offer(view: View) -> Outcome | None:
     options = tuple(Option(label=pick(each.title, view.language), value=f"entry:{each.id}") for each in entries)
     reply = Reply(
         text=view.phrase("which.ask"), kind="question", language=view.language,
-        options=(*options, view.option("option.none", "none")), entry="@which",
+        options=(*options, view.option("option.none", "none"), view.human_option()), entry="@which",
     )  # fmt: skip
     changes = {"asking": "which", "asked": 1, "offered": match.offered, "misses": view.state.misses + 1}
     return Outcome(why="not sure enough", replies=(reply,), changes=changes, confidence=match.confidence)

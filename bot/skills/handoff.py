@@ -14,6 +14,8 @@ from bot.view import Outcome, View
 #: Risks for which the customer is told at once what helps more than we do.
 SAFETY = ("self_harm", "injury", "fire", "violence", "fraud")
 
+#: Fewer content units say that there is a complaint, not which ("我要投诉").
+BARE = 3.0
 #: Categories where the agent's first question would be the order.
 _ABOUT_AN_ORDER = ("logistics", "billing", "quality")
 
@@ -33,17 +35,18 @@ def hand_off(
     *,
     why: str,
     lead: str = "",
+    because: str = "",
     question: Question | None = None,
     entry: Entry | None = None,
     confidence: float = 0.0,
 ) -> Outcome:
-    """The outcome of every hand-off: empathy, why a person, the receipt, and what we still need."""
+    """The outcome of every hand-off: empathy, why a person (``because`` names another phrase), the receipt, what we need."""
     paper = receipt(view)
     text = "\n".join(
         part
         for part in (
             lead or empathy(view),
-            view.phrase(f"handoff.{reason}"),
+            view.phrase(because or f"handoff.{reason}"),
             paper or promise(view),
             question and question.text,
         )
@@ -146,4 +149,6 @@ def complaint_question(view: View) -> Question | None:
     )
     if about and not view.variables.get("order_number"):
         return Question("order_number", view.phrase("ask.order_number"), (view.option("option.no_number", "skip"),))
+    if view.utterance.units < BARE and not view.has_case:
+        return Question("story", view.phrase("ask.story"))
     return None

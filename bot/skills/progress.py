@@ -46,6 +46,10 @@ def withdrawal(view: View) -> Outcome | None:
         if view.choice == "withdraw:no" or view.said("no"):
             reply = Reply(text=view.phrase("withdraw.kept"), kind="status", language=view.language, entry="@withdraw")
             return Outcome(why="keeps the case", replies=(reply,), changes={"asking": "", "asked": 0})
+    if not view.has_case and view.kind == "withdrawal":
+        reply = Reply(text=view.phrase("helped.yes"), kind="status", language=view.language, entry="@helped")
+        changes = {"asking": "", "asked": 0, "entry": "@thanks"}
+        return Outcome(why="solved, and no case is open", replies=(reply,), disposition="solved", changes=changes)
     if not view.has_case or view.is_closed or not (view.kind == "withdrawal" or view.said("withdraw")):
         return None
     if view.state.asking == "withdraw":

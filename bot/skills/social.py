@@ -13,7 +13,7 @@ MOST_SUGGESTED = 4
 def greeting(view: View) -> Outcome | None:
     if not view.said("greeting"):
         return None
-    if view.state.entry == "@greeting":
+    if view.state.entry in ("@greeting", "@miss"):
         return None
     options = (*suggestions(view), view.human_option())
     reply = Reply(text=view.phrase("greeting"), language=view.language, options=options, entry="@greeting")
@@ -52,5 +52,5 @@ def feedback(view: View) -> Outcome | None:
         reply = Reply(text=view.phrase("praise"), kind="status", language=view.language, entry="@praise")
         return Outcome(why="praise", replies=(reply,), disposition="not_a_complaint", changes={"entry": "@praise"})
     if view.kind == "suggestion" and view.match.verdict != "answer":
-        return hand_off(view, "doubt", why="a suggestion", lead=view.phrase("suggestion"))
+        return hand_off(view, "doubt", why="a suggestion", lead=view.phrase("suggestion"), because="handoff.suggestion")
     return None
