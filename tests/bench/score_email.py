@@ -31,6 +31,7 @@ from channels._email import charsets, html, ids, mime, quote  # noqa: E402
 from channels._email.classify import may_answer  # noqa: E402
 from channels._email.mail import Mail  # noqa: E402
 from channels._email.read import read  # noqa: E402
+from channels._email.threading import Known, Lookup, place  # noqa: E402
 
 Reply = Callable[[str], str]
 
@@ -358,6 +359,43 @@ def zammad_behaviour(data: Path, board: Board) -> None:
         board.mark(
             "zammad-behaviour", "reply-to", "allears", got == want["customer_email"], f"{case['id']}: {say(got, want)}"
         )
+    threading_rows(data, board)
+
+
+def threading_rows(data: Path, board: Board) -> None:
+    """Where the case's mark sits, and whether the mail joins. We always look in the subject and the references and
+    never in bodies or files, so the peer's rows for "search also in: nothing" (subject) and "references" apply.
+    """
+    mark = b"[#4711]"
+    carriers: dict[str, tuple[bytes, bytes]] = {
+        "subject": (b"Subject: Re: " + mark + b" cup\r\n", b""),
+        "body": (b"", mark),
+        "att_text": (b"", b"--b\r\nContent-Disposition: attachment\r\n\r\n" + mark + b"\r\n--b--"),
+        "att_html": (b"", b"--b\r\nContent-Type: text/html; name=a.html\r\n\r\n<b>" + mark + b"</b>\r\n--b--"),
+        "att_html_attr": (b"", b"--b\r\nContent-Type: text/html; name=a.html\r\n\r\n<b x=" + mark + b">\r\n--b--"),
+        "att_jpg": (b"", b"--b\r\nContent-Type: image/jpg; name=a.jpg\r\n\r\n" + mark + b"\r\n--b--"),
+        "in_reply_to": (b"In-Reply-To: <ours@shop>\r\n", b"hi"),
+        "references": (b"References: <ours@shop>\r\n", b"hi"),
+        "references_auto": (b"References: <ours@shop>\r\nAuto-Submitted: auto-replied\r\n", b"hi"),
+    }
+    known = Known(thread="t", participants=frozenset({"a@x.example"}))
+    nothing: dict[str, Known] = {}
+    lookup = Lookup(
+        by_id={"ours@shop": known}.get,
+        by_thread=nothing.get,
+        by_tag={"4711": known}.get,
+        by_ancestor=nothing.get,
+    )
+    for row in rows(data / "threading.jsonl"):
+        carrier = row.get("carrier")
+        if row.get("search_also_in") not in ("nothing", "references") or carrier not in carriers:
+            continue
+        head, body = carriers[carrier]
+        kind = b"Content-Type: multipart/mixed; boundary=b\r\n" if body.startswith(b"--b") else b""
+        mail = read(b"From: a@x.example\r\n" + head + kind + b"\r\n" + body)
+        joined = bool(place(mail, lookup, keys=[b"k" * 32], now=datetime.now(UTC)).thread)
+        want = row["expected"].startswith("adds")
+        board.mark("zammad-behaviour", "threading", "allears", joined == want, f"{row['id']}: joined {joined}")
 
 
 def zammad_signatures(data: Path, board: Board) -> None:
