@@ -42,8 +42,8 @@ def normalize(
     """The record with this message in it.
 
     Pure and idempotent: a message whose ``key`` the record has already changes nothing. ``replaces`` is the key of
-    the message that an ``edit`` or ``delete`` changes (without it ``refers_to`` is taken for the key): its evidence is
-    taken out. Number, revision and standing come from ``so_far``; only the count of chasers moves. Text beyond
+    the message that an ``edit`` or ``delete`` changes (without it, ``channel/account/refers_to``): its evidence, and that
+    of earlier edits of it, is taken out. A value that a person has set stays. Number, revision and standing come from ``so_far``; only the count of chasers moves. Text beyond
     :data:`normalizer.text.MAX_TEXT` characters is not read. ``timezone`` is an IANA name for "yesterday", ``country``
     an ISO 3166 code for numbers and money that name none.
     """
@@ -51,7 +51,8 @@ def normalize(
     if key in record.arrival.messages and transcript is None:
         return record
     if message.kind in ("edit", "delete"):
-        record = _taken_out(record, {replaces or message.refers_to})
+        root = replaces or f"{message.channel}/{message.account}/{message.refers_to}"
+        record = _edited(_taken_out(record, _versions(record, root)), key, root)
     elif transcript is not None:
         record = _taken_out(record, {key, transcript.recording})
     record = _arrived(record, message, key, processed_at)
@@ -171,6 +172,19 @@ def _with_sender(record: ComplaintRecord, message: Inbound, key: str) -> Complai
 
 def _told(value: str, key: str, rule: str, confidence: float) -> tuple[Found[str], ...]:
     return (Found(value=readable(value), evidence=(Evidence(message=key, rule=rule, confidence=confidence),)),)
+
+
+def _versions(record: ComplaintRecord, root: str) -> set[str]:
+    """The keys of a message, of others that came under its id, and of its earlier edits."""
+    came = {key for key in record.arrival.messages if key.startswith(root + "#")}
+    return {root} | came | {edit for edit, changed in record.arrival.edits.items() if changed == root}
+
+
+def _edited(record: ComplaintRecord, key: str, root: str) -> ComplaintRecord:
+    if len(record.arrival.edits) >= MAX_MESSAGES:
+        return record
+    arrival = msgspec.structs.replace(record.arrival, edits={**record.arrival.edits, key: root})
+    return msgspec.structs.replace(record, arrival=arrival)
 
 
 def _taken_out(record: ComplaintRecord, messages: Collection[str]) -> ComplaintRecord:

@@ -159,6 +159,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[EvidenceFile, ...] = ()
     messages: tuple[str, ...] = ()
     """Keys of the inbound messages that the record was made from, oldest first."""
+    edits: dict[str, str] = {}
+    """Keys of edits and deletions, each with the key of the message that it changes."""
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):

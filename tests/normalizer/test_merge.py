@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channels.base import Attachment, Sender
-from normalizer.record import ComplaintRecord
+from normalizer.record import BY_AGENT, ComplaintRecord, Evidence, Found
 from transcription.base import Segment, Transcript, Word
 
 FIRST = "我要投诉，订单号20418395711的冰箱坏了，要求退款"
@@ -186,3 +186,23 @@ def test_normalizer_is_pure(path: Path) -> None:
             continue
         assert not names & FORBIDDEN, names
         assert not names & {"bot", "gateway"}, names
+
+
+def test_a_second_edit_takes_the_place_of_the_first(say: Any) -> None:
+    first = say("订单号11112222坏了", key="webchat/main/m1")
+    second = say("订单号33334444坏了", key="webchat/main/m2", so_far=first, kind="edit", refers_to="m1")
+    third = say("订单号55556666坏了", key="webchat/main/m3", so_far=second, kind="edit", refers_to="m1")
+    assert [f.value for f in third.what.order_numbers] == ["55556666"]
+    gone = say("", key="webchat/main/m4", so_far=third, kind="delete", refers_to="m1")
+    assert gone.what.order_numbers == ()
+    assert gone.what.summary == ""
+
+
+def test_what_a_person_has_set_stays(say: Any) -> None:
+    first = say(FIRST)
+    by_hand: Any = Found(value="suggestion", evidence=(Evidence(message="", rule=BY_AGENT),))
+    told = msgspec.structs.replace(first, what=msgspec.structs.replace(first.what, kind=by_hand, category=by_hand))
+    after = say("我要撤销投诉，快递还没到", key="k2", so_far=told)
+    assert (after.what.kind, after.what.category) == (by_hand, by_hand)
+    deleted = say("", key="k3", so_far=after, kind="delete", refers_to="m1", replaces="k1")
+    assert deleted.what.kind == by_hand
