@@ -18,6 +18,7 @@
   const tag = (data.language || navigator.language || "en").toLowerCase();
   const t = texts[/^zh-(tw|hk|mo|hant)/.test(tag) ? "zh-Hant" : tag.startsWith("zh") ? "zh-Hans" : "en"];
   const USED = `allears:${data.siteKey}:used`;
+  const KEPT = `allears:${data.siteKey}:frame:`;
 
   const CSS = `
     :host { all: initial; }
@@ -53,7 +54,7 @@
   let identify = data.identity || null;
 
   const host = document.createElement("div");
-  const root = host.attachShadow({ mode: "closed" });
+  const root = host.attachShadow({ mode: "open" });
   const launcher = document.createElement("button");
   const words = document.createElement("span");
   const badge = document.createElement("span");
@@ -151,6 +152,28 @@
     }
   }
 
+  /** Browsers may deny the frame a memory of its own: then it is kept here, under names that belong to the window. */
+  function memory() {
+    const kept = {};
+    try {
+      for (const key of Object.keys(localStorage)) {
+        if (key.startsWith(KEPT)) kept[key.slice(KEPT.length)] = localStorage.getItem(key);
+      }
+    } catch {
+      // then the window forgets when the page ends
+    }
+    return kept;
+  }
+
+  function keep(name, text) {
+    try {
+      if (text === null) localStorage.removeItem(KEPT + name);
+      else localStorage.setItem(KEPT + name, text);
+    } catch {
+      // as above
+    }
+  }
+
   const say = (message) => frame?.contentWindow?.postMessage(message, home);
 
   addEventListener("message", async ({ source, origin, data: message }) => {
@@ -168,8 +191,10 @@
     }
     if (message.allears === "identity" && identify) {
       const token = typeof identify === "function" ? await identify() : identify;
-      say({ allears: "identity", ask: message.ask, token });
+      say({ allears: "answer", ask: message.ask, value: token });
     }
+    if (message.allears === "memory") say({ allears: "answer", ask: message.ask, value: memory() });
+    if (message.allears === "keep") keep(message.name, message.text);
   });
 
   window.Allears = {

@@ -4,7 +4,7 @@ import { Composer } from "./composer.js";
 import { $, el, icon, letters } from "./dom.js";
 import { identity, inFrame, listen, tell } from "./host.js";
 import { Keep } from "./keep.js";
-import { Lines, name } from "./lines.js";
+import { Lines, name, said } from "./lines.js";
 import { Live } from "./live.js";
 import { Net, Problem } from "./net.js";
 import { Outbox } from "./outbox.js";
@@ -50,6 +50,7 @@ let outbox = null;
 let composer = null;
 
 async function start() {
+  await keep.open();
   use(keep.get("language") || query.get("language") || preferred(navigator.languages));
   $("language").value = language();
   furnish();
@@ -104,6 +105,7 @@ function arrived(event) {
   $("typing").hidden = true;
   if (event.id) outbox.stored(event.id);
   grow(() => lines.take([event]));
+  if (drawn && event.author !== "me") aloud(event);
   if (drawn && event.type === "message" && event.author !== "me") noticed();
   clearTimeout(quiet);
   if (!drawn) quiet = setTimeout(settle, 60);
@@ -118,6 +120,13 @@ function settle() {
   toEnd(true);
   requestAnimationFrame(() => $("log").setAttribute("aria-busy", "false"));
   tell("ready");
+}
+
+/** What is new is read aloud once; the log itself may draw a line again and keeps silent. */
+function aloud(event) {
+  const text = event.type === "message" ? `${name(event)}: ${event.text || (event.files || []).map((file) => file.name).join(", ")}` : said(event);
+  $("said").append(el("p", { lang: event.language || language() }, text));
+  while ($("said").childElementCount > 5) $("said").firstElementChild.remove();
 }
 
 function noticed() {

@@ -11,22 +11,38 @@ export function tell(type, values = {}) {
   if (framed) parent.postMessage({ allears: type, ...values }, "*");
 }
 
-/** A fresh identity token from the shop's page; it is signed by the shop's server, so where it comes from is not trusted. */
-export function identity() {
-  return new Promise((resolve, reject) => {
-    const ask = ++asked;
-    waiting.set(ask, resolve);
-    tell("identity", { ask });
-    setTimeout(() => waiting.delete(ask) && reject(new Error("no identity")), 15_000);
+/** Ask the page around us; its answer, or null when it has none within some seconds. */
+function ask(type, seconds) {
+  return new Promise((resolve) => {
+    const number = ++asked;
+    waiting.set(number, resolve);
+    tell(type, { ask: number });
+    setTimeout(() => waiting.delete(number) && resolve(null), seconds * 1000);
   });
+}
+
+/** A fresh identity token from the shop's page; it is signed by the shop's server, so where it comes from is not trusted. */
+export async function identity() {
+  const token = await ask("identity", 15);
+  if (typeof token !== "string") throw new Error("no identity");
+  return token;
+}
+
+/** What the page around us keeps for us, by name. */
+export async function memory() {
+  const kept = await ask("memory", 2);
+  return kept && typeof kept === "object" ? kept : {};
 }
 
 export function listen(events) {
   addEventListener("message", ({ source, data }) => {
     if (!framed || source !== parent || typeof data?.allears !== "string") return;
-    if (data.allears === "identity" && typeof data.token === "string") {
-      waiting.get(data.ask)?.(data.token);
-      waiting.delete(data.ask);
-    } else events[data.allears]?.(data);
+    events[data.allears]?.(data);
   });
 }
+
+addEventListener("message", ({ source, data }) => {
+  if (!framed || source !== parent || data?.allears !== "answer") return;
+  waiting.get(data.ask)?.(data.value);
+  waiting.delete(data.ask);
+});

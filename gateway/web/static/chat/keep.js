@@ -1,53 +1,58 @@
-// What the browser remembers for this window. Where it may remember nothing (private mode, blocked frames), the page does.
+// What the browser remembers for this window. Browsers may deny storage to a frame on another site: then the page
+// around the frame keeps it for us (`widget.js`), and where that cannot be either, this page does while it lives.
+
+import { inFrame, memory, tell } from "./host.js";
 
 export class Keep {
   #prefix;
   #page = new Map();
+  #denied = false;
 
   constructor(site) {
     this.#prefix = `allears:${site}:`;
   }
 
-  get(name) {
-    if (this.#page.has(name)) return this.#page.get(name);
+  /** Find out where things can be kept. */
+  async open() {
     try {
-      return JSON.parse(localStorage.getItem(this.#prefix + name));
+      localStorage.setItem(`${this.#prefix}try`, "1");
+      localStorage.removeItem(`${this.#prefix}try`);
+    } catch {
+      this.#denied = true;
+      if (inFrame) this.#page = new Map(Object.entries(await memory()));
+    }
+  }
+
+  get(name) {
+    try {
+      return JSON.parse(this.#page.get(name) ?? (this.#denied ? null : localStorage.getItem(this.#prefix + name)));
     } catch {
       return null;
     }
   }
 
-  /** Returns whether it outlives the page. */
   set(name, value) {
+    const text = JSON.stringify(value);
     try {
-      localStorage.setItem(this.#prefix + name, JSON.stringify(value));
+      if (this.#denied) throw new Error("denied");
+      localStorage.setItem(this.#prefix + name, text);
       this.#page.delete(name);
-      return true;
     } catch {
-      this.#page.set(name, value);
-      return false;
+      this.#page.set(name, text);
+      tell("keep", { name, text });
     }
   }
 
   remove(name) {
-    this.#page.delete(name);
-    try {
-      localStorage.removeItem(this.#prefix + name);
-    } catch {
-      // nothing was kept there
-    }
+    if (this.#page.delete(name)) tell("keep", { name, text: null });
+    if (!this.#denied) localStorage.removeItem(this.#prefix + name);
   }
 
   /** Names that start so, sorted. */
   names(start) {
-    const found = new Set([...this.#page.keys()].filter((name) => name.startsWith(start)));
-    try {
-      for (const key of Object.keys(localStorage)) {
-        if (key.startsWith(this.#prefix + start)) found.add(key.slice(this.#prefix.length));
-      }
-    } catch {
-      // nothing is kept there
-    }
+    const kept = this.#denied ? [] : Object.keys(localStorage).filter((key) => key.startsWith(this.#prefix + start));
+    const found = new Set(kept.map((key) => key.slice(this.#prefix.length)));
+    for (const name of this.#page.keys()) if (name.startsWith(start)) found.add(name);
     return [...found].sort();
   }
 
@@ -60,6 +65,6 @@ export class Keep {
 
   /** One tab at a time, where the browser can say so. */
   alone(name, work) {
-    return navigator.locks ? navigator.locks.request(this.#prefix + name, work) : work();
+    return navigator.locks && !this.#denied ? navigator.locks.request(this.#prefix + name, work) : work();
   }
 }

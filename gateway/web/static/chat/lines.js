@@ -177,8 +177,12 @@ function face(line) {
   return node;
 }
 
+/** What a status says in words; "" for one that this window does not know. */
+export function said(line) {
+  return t(line.status, line.name || t("agent")) || "";
+}
+
 function status(line) {
-  const who = line.name || t("agent");
-  const text = ["joined", "left"].includes(line.status) ? t(line.status, who) : t(line.status) || "";
+  const text = said(line);
   return el("p", { className: `event ${line.status}`, hidden: !text }, text);
 }
