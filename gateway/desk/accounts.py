@@ -50,7 +50,7 @@ async def passwd(gateway: Gateway, params: Params) -> Rows:
     """A new password for an account."""
     agent = await _found(gateway, params["login"])
     try:
-        hashed = passwords.hash_password(params["password"])
+        hashed = await passwords.hash_in_thread(params["password"])
     except passwords.WeakPassword as err:
         raise AccountError(str(err)) from None
     return await _changed(gateway, msgspec.structs.replace(agent, password=hashed))

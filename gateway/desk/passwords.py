@@ -13,9 +13,6 @@ _LOG_N, _R, _P = 15, 8, 3
 MIN_LENGTH = 10
 MAX_LENGTH = 256
 
-#: Hashing at once: a flood of logins must take neither all memory nor all cores.
-_AT_ONCE = asyncio.Semaphore(2)
-
 
 class WeakPassword(ValueError):
     """Too short or too long to be a password."""
@@ -37,10 +34,9 @@ def fits(password: str, stored: str) -> bool:
     return hmac.compare_digest(_derive(password[: MAX_LENGTH + 1], salt, log_n, r, p), expected)
 
 
-async def fits_in_thread(password: str, stored: str) -> bool:
-    """:func:`fits` beside the event loop, few at once."""
-    async with _AT_ONCE:
-        return await asyncio.to_thread(fits, password, stored)
+async def hash_in_thread(password: str) -> str:
+    """:func:`hash_password` beside the event loop. Raises :class:`WeakPassword`."""
+    return await asyncio.to_thread(hash_password, password)
 
 
 def _derive(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:

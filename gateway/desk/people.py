@@ -44,7 +44,7 @@ async def add_agent(
         name=name.strip() or login,
         role=role,
         skills=skills,
-        password=passwords.hash_password(password) if password else "",
+        password=await passwords.hash_in_thread(password) if password else "",
     )
     await gateway.store.put_agent(agent)
     return agent

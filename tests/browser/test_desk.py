@@ -18,6 +18,7 @@ from tests.desk.conftest import COMPLAINT, House, opened
 CHROMIUM = os.environ.get("ALLEARS_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+expect.set_options(timeout=20_000)
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 if CHROMIUM is None and os.environ.get("ALLEARS_TEST_REQUIRE_SERVERS") != "1":
@@ -176,6 +177,9 @@ async def test_phone_shows_one_pane_at_a_time(house: House, chromium: Browser) -
     await expect(page.locator("#record .fields").first).to_be_visible()
     await page.tap('[data-field="order_numbers-0"]')
     await expect(page.locator("#conversation")).to_be_visible()
+    await page.go_back()
+    await expect(page.locator("#queue")).to_be_visible()
+    await page.tap(".line")
     await page.tap('.head [aria-label="Back"]')
     await expect(page.locator("#queue")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

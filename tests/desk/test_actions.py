@@ -126,6 +126,9 @@ async def test_forgotten_conversation_returns_to_the_queue(house: Any) -> None:
     assert await Leases(house.gateway).step() == 1
     waiting = (await mei.get("conversations?view=waiting"))[1]["items"]
     assert [line["id"] for line in waiting] == [conversation]
+    data = (await mei.get(f"conversations/{conversation}"))[1]
+    assert data["record"]["standing"]["owner"] == NOBODY
+    assert data["journal"][-1]["what"] == "lease_ended"
 
 
 async def test_claim_is_told_in_record_journal_and_timeline(house: Any) -> None:

@@ -147,7 +147,7 @@ async def change_agent(visit: Visit) -> web.Response:
         raise ProblemError(422, "You cannot take your own rights away.", code="self")
     if "password" in changes:
         try:
-            changes["password"] = passwords.hash_password(changes["password"])
+            changes["password"] = await passwords.hash_in_thread(changes["password"])
         except passwords.WeakPassword as err:
             raise ProblemError(422, str(err), code="weak") from None
     agent = msgspec.structs.replace(agent, **changes)

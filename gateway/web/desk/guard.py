@@ -15,6 +15,7 @@ from gateway.context import GATEWAY, Gateway
 from gateway.desk import people
 from gateway.desk.actions import DeskError
 from gateway.store.base import Agent, DeskSession, NotFound, Role
+from gateway.web.doors import read_request
 from gateway.web.problems import ProblemError
 
 T = TypeVar("T")
@@ -111,11 +112,10 @@ def cookie_name(gateway: Gateway) -> str:
 
 
 async def body_of(request: web.Request, type: type[T]) -> T:
-    """The request's JSON as a struct. Raises :class:`ProblemError` 400, 413 or 422."""
-    if (request.content_length or 0) > MAX_JSON:
-        raise ProblemError(413, f"at most {MAX_JSON} bytes")
+    """The request's JSON as a struct. Raises :class:`ProblemError` 400, 408, 413 or 422."""
+    read = await read_request(request, request.app[GATEWAY], MAX_JSON)
     try:
-        return msgspec.json.decode(await request.read(), type=type)
+        return msgspec.json.decode(read.body, type=type)
     except msgspec.ValidationError as err:
         raise ProblemError(422, str(err), code="value") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,6 +20,8 @@ from gateway.web.throttle import Throttle
 WINDOW = timedelta(minutes=15)
 #: Wrong passwords for one login, and from one address (an office may share one), inside the window.
 PER_LOGIN, PER_ADDRESS = 8, 40
+#: Passwords tried at one moment: a flood of logins must take neither all memory nor all cores.
+AT_ONCE = 2
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +44,7 @@ class Login:
     def __init__(self) -> None:
         self._logins = Throttle(PER_LOGIN, WINDOW)
         self._addresses = Throttle(PER_ADDRESS, WINDOW)
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """The login's own routes."""
@@ -59,7 +63,7 @@ class Login:
         now, address, login = gateway.clock(), remote(request, gateway), given.login.strip().casefold()[:200]
         self._check(login, address, now)
         agent = await people.find_login(gateway, login)
-        right = await passwords.fits_in_thread(given.password, agent.password if agent else "")
+        right = await self._fits(given.password, agent.password if agent else "")
         if not right or agent is None or not agent.active:
             self._logins.failed(login, now)
             self._addresses.failed(address, now)
@@ -82,15 +86,19 @@ class Login:
         """An agent sets a new password, showing the old one."""
         given, now, login = await guard.body_of(visit.request, NewPassword), visit.gateway.clock(), visit.agent.login
         self._check(login, "", now)
-        if visit.agent.password and not await passwords.fits_in_thread(given.old, visit.agent.password):
+        if visit.agent.password and not await self._fits(given.old, visit.agent.password):
             self._logins.failed(login, now)
             raise ProblemError(403, "The old password is wrong.", code="credentials")
         try:
-            hashed = passwords.hash_password(given.new)
+            hashed = await passwords.hash_in_thread(given.new)
         except passwords.WeakPassword as err:
             raise ProblemError(422, str(err), code="weak") from None
         await visit.gateway.store.put_agent(msgspec.structs.replace(visit.agent, password=hashed))
         return guard.json_response({"ok": True})
+
+    async def _fits(self, password: str, stored: str) -> bool:
+        async with self._room:
+            return await asyncio.to_thread(passwords.fits, password, stored)
 
     def _check(self, login: str, address: str, now: datetime) -> None:
         wait = max(self._logins.wait(login, now), self._addresses.wait(address, now))

@@ -174,16 +174,20 @@ async function logout() {
 
 async function open(id) {
   if (!id) return;
+  // On a phone the list is a page of its own: the browser's Back leads there.
+  const fromList = document.body.dataset.pane === "queue" && matchMedia("(max-width: 760px)").matches;
   document.body.dataset.pane = "conversation";
   if (state.open === id && state.data) return;
   state.open = id;
   state.data = null;
   state.tab = "record";
-  history.replaceState(null, "", `#/c/${encodeURIComponent(id)}`);
+  history[fromList ? "pushState" : "replaceState"](null, "", `#/c/${encodeURIComponent(id)}`);
   live.watch(id);
   queue.render();
   conversation.frame();
-  await lookAtOpen({ whole: true });
+  state.loading = lookAtOpen({ whole: true });
+  await state.loading;
+  if (state.open !== id) return;
   composer.render();
   queue.render();
   $("conversation").focus({ preventScroll: true });
@@ -225,6 +229,8 @@ const KEYS = {
   Escape: () => actions.toQueue(),
 };
 
+const ON_CONVERSATION = new Set(["c", "r", "n", "b", "x", "e"]);
+
 addEventListener("keydown", (event) => {
   if ($("desk").hidden || dialogs.isOpen() || event.isComposing) return;
   const inField = event.target.matches("input, textarea, select");
@@ -240,13 +246,15 @@ addEventListener("keydown", (event) => {
     return;
   }
   const view = queue.VIEWS["12345".indexOf(event.key)];
-  const act = "12345".includes(event.key) ? () => queue.show(view) : KEYS[event.key];
+  const act = view ? () => queue.show(view) : KEYS[event.key];
   if (!act) return;
   event.preventDefault();
-  act();
+  // A key pressed while a conversation is on its way is for that conversation.
+  if (ON_CONVERSATION.has(event.key)) Promise.resolve(state.loading).then(act);
+  else act();
 });
 
-addEventListener("hashchange", fromAddress);
+addEventListener("popstate", () => (location.hash ? fromAddress() : actions.toQueue()));
 setInterval(() => {
   if (!state.me || $("desk").hidden) return;
   queue.render();

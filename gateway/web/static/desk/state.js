@@ -10,6 +10,7 @@ export const state = {
   cursor: "",
   pages: 1,
   open: "",
+  loading: null,
   data: null,
   skew: 0,
   tab: "record",

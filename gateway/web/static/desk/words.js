@@ -252,6 +252,7 @@ const WORDS = {
   j_handed_off: ["handed to a person", "转人工", "轉人工"], j_handed_back: ["handed back", "转回", "轉回"],
   j_claimed: ["claimed", "认领", "認領"], j_wrote: ["wrote a reply", "撰写回复", "撰寫回覆"], j_replied: ["replied", "已回复", "已回覆"],
   j_closed: ["closed", "办结", "辦結"], j_reopened: ["reopened", "重新打开", "重新開啟"], j_corrected: ["corrected by hand", "人工更正", "人工更正"],
+  j_lease_ended: ["back in the queue, nothing was done", "长时间未处理，退回队列", "長時間未處理，退回佇列"],
   system: ["System", "系统", "系統"],
 
   // administration
