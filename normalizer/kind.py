@@ -11,8 +11,13 @@ from normalizer.verdict import Verdict
 
 #: From here down the tone alone makes a complaint.
 BAD = -1.5
+#: From here down a wish makes a complaint.
+SORE = -0.8
 VERY_BAD = -3.0
 GOOD = 1.0
+
+#: Longer messages tell a story: a word of thanks or of taking back in them is a part of it.
+STORY = 160
 
 #: Wishes that nobody has who is content.
 _SORE = frozenset({"refund", "compensation", "apology", "replacement", "repair"})
@@ -48,7 +53,7 @@ def _said(signs: Signs, label: str) -> tuple[tuple[Hit, ...], float]:
 def _withdrawal(signs: Signs) -> Verdict | None:
     hits, weight = _said(signs, "withdrawal")
     asked = "?" in signs.plain or "吗" in signs.plain
-    if asked or not weight or (weight < 1 and not signs.opened):
+    if asked or not weight or len(signs.plain) > STORY or (weight < 1 and not signs.opened):
         return None
     return Verdict("withdrawal", 0.9 if weight >= 1 else 0.7, hits, "kind.words")
 
@@ -56,7 +61,7 @@ def _withdrawal(signs: Signs) -> Verdict | None:
 def _spam(signs: Signs) -> Verdict | None:
     hits, weight = _said(signs, "spam")
     sore = any(demand.value in _SORE for demand in signs.demands) or find(signs.hits, "kinds", "complaint")
-    if sore or (signs.category and signs.category.confidence > 0.6):
+    if sore or len(signs.plain) > 2 * STORY or (signs.category and signs.category.confidence > 0.6):
         return None
     return Verdict("spam", min(0.95, 0.4 + 0.2 * weight), hits, "kind.words") if weight >= 1 else None
 
@@ -79,6 +84,8 @@ def _complaint(signs: Signs) -> Verdict | None:
     grave = [risk for risk in signs.risks if risk.value != "vulnerable" and risk.confidence >= 0.6]
     if grave and signs.tone.score < GOOD and not (_asks(signs) and signs.tone.score >= 0):
         return Verdict("complaint", 0.7, grave[0].hits, "kind.risk")
+    if signs.tone.score <= SORE and signs.demands and not suggests and not _asks(signs):
+        return Verdict("complaint", 0.55, signs.tone.bad[:4], "kind.tone")
     matter = signs.category
     if matter and "/" in matter.value and not _asks(signs) and not suggests:
         said = sum(hit.weight for hit in matter.hits if hit.label == matter.value)
@@ -88,7 +95,14 @@ def _complaint(signs: Signs) -> Verdict | None:
 
 
 def _asks(signs: Signs) -> bool:
-    return "?" in signs.plain or bool(find(signs.hits, "modifiers", "question"))
+    """A question mark, or a question word: in English only where a clause begins ("what I paid for" asks nothing)."""
+    if "?" in signs.plain:
+        return True
+    for hit in find(signs.hits, "modifiers", "question"):
+        before = signs.plain[: hit.start].rstrip(" ")
+        if signs.plain[hit.start] > "\u2e80" or not before or before[-1] in ".!,;:\n":
+            return True
+    return False
 
 
 def _suggestion(signs: Signs) -> Verdict | None:
@@ -98,7 +112,7 @@ def _suggestion(signs: Signs) -> Verdict | None:
 
 def _praise(signs: Signs) -> Verdict | None:
     hits, weight = _said(signs, "praise")
-    if signs.tone.score < 0.4 or _asks(signs):
+    if signs.tone.score < 0.4 or _asks(signs) or (weight < 2 and len(signs.plain) > STORY):
         return None
     if weight:
         return Verdict("praise", min(0.9, 0.6 + 0.1 * weight), hits, "kind.words")
