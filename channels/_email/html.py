@@ -46,11 +46,17 @@ _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:]*)[^<>]*>")
 
 
 class Line(msgspec.Struct):
-    """A line of text. ``quoted``: inside a container of history; ``cut``: everything from here on is history."""
+    """A line of text. ``quoted``: history by its mark or container; ``boxed``: in a container that only holds history
+    (a mail program's own, not a mere ``blockquote``); ``cut``: everything from here on is history."""
 
     text: str
     quoted: bool = False
     cut: bool = False
+    boxed: bool = False
+
+
+#: What a node stands in, as flags.
+_CITE, _BOX = 1, 2
 
 
 class _Walk:
@@ -60,19 +66,30 @@ class _Walk:
         self.lines: list[Line] = []
         self.words: list[str] = []
         self.cut = False
+        self.cited = False
 
     def add(self, text: str) -> None:
         if text:
             self.words.append(text)
 
-    def end_line(self, quoted: bool, *, keep_empty: bool = False) -> None:
+    def end_line(self, inside: int, *, keep_empty: bool = False) -> None:
         text = "".join(self.words)
         text = re.sub(r" *\n *", "\n", re.sub(r" {2,}", " ", text)) if "\n" not in text else text
         self.words = []
         if text.strip() or keep_empty:
             for piece in text.split("\n"):
-                self.lines.append(Line(piece.strip("\r\t "), quoted, self.cut))
+                self.lines.append(self._line(piece.strip("\r\t "), inside))
                 self.cut = False
+
+    def _line(self, text: str, inside: int) -> Line:
+        """Inside a box, words after the first cited block and outside of any are an answer between the lines."""
+        if not inside & _BOX:
+            self.cited = False
+        elif inside & _CITE:
+            self.cited = True
+        elif self.cited:
+            inside = 0
+        return Line(text, bool(inside), self.cut, bool(inside & _BOX))
 
 
 def to_lines(html: str, flaws: list[str] | None = None) -> list[Line]:
@@ -98,9 +115,13 @@ def text_of(lines: list[Line]) -> str:
     return "\n".join(("> " + line.text if line.text else ">") if line.quoted else line.text for line in lines).strip()
 
 
+#: A node, what it stands in, whether white space counts, whether only its end is left to do.
+_Step = tuple[LexborNode, int, bool, bool]
+
+
 def _walk(root: LexborNode, *, show_hidden: bool) -> list[Line]:
     walk = _Walk()
-    stack: list[tuple[LexborNode, bool, bool, bool]] = [(root, False, False, False)]
+    stack: list[_Step] = [(root, 0, False, False)]
     left = MAX_NODES
     while stack and left:
         left -= 1
@@ -126,21 +147,21 @@ def _walk(root: LexborNode, *, show_hidden: bool) -> list[Line]:
         if _opens_cut(node):
             walk.end_line(quoted)
             walk.cut = True
-        inner = quoted or _is_quote(node, tag)
+        inner = quoted | _quote_flags(node, tag)
         if tag in _BLOCK or inner != quoted:
             walk.end_line(quoted)
             stack.append((node, inner, pre, True))
         elif tag in ("td", "th"):
             walk.add(" ")
         if tag == "hr":
-            walk.lines.append(Line("________________________________", quoted))
+            walk.lines.append(Line("________________________________", bool(quoted), False, bool(quoted & _BOX)))
             continue
         _push_children(stack, node, inner, pre or tag == "pre")
-    walk.end_line(False)
+    walk.end_line(0)
     return walk.lines
 
 
-def _push_children(stack: list[tuple[LexborNode, bool, bool, bool]], node: LexborNode, quoted: bool, pre: bool) -> None:
+def _push_children(stack: list[_Step], node: LexborNode, quoted: int, pre: bool) -> None:
     children = []
     child = node.child
     while child is not None:
@@ -160,14 +181,15 @@ def _squeezed(lines: list[Line]) -> list[Line]:
     return out
 
 
-def _is_quote(node: LexborNode, tag: str) -> bool:
-    if tag == "blockquote":
-        return True
+def _quote_flags(node: LexborNode, tag: str) -> int:
+    """What a node adds: a cite, a box, or nothing."""
     attributes = node.attributes
-    if (attributes.get("id") or "").lower() in _QUOTE_ID:
-        return True
-    zimbra = attributes.get("data-marker") == "__QUOTED_TEXT__"
-    return zimbra or bool(_QUOTE_CLASS.search(attributes.get("class") or ""))
+    boxed = (
+        (attributes.get("id") or "").lower() in _QUOTE_ID
+        or attributes.get("data-marker") == "__QUOTED_TEXT__"  # Zimbra
+        or _QUOTE_CLASS.search(attributes.get("class") or "")
+    )
+    return (_CITE if tag == "blockquote" else 0) | (_BOX if boxed else 0)
 
 
 def _opens_cut(node: LexborNode) -> bool:

@@ -97,6 +97,9 @@ def _divide(lines: list[Line], forward: bool) -> _Parts:
                 parts.fresh += [Line(rest.text) for rest in lines[at:]]
                 parts.how = "forward"
                 return parts
+            if line.boxed and line.quoted:
+                at = _take_box(parts, lines, at)
+                continue
             mark = _hard_cut(lines, at)
             if mark:
                 kept = _above_rule(parts.fresh)
@@ -112,6 +115,21 @@ def _divide(lines: list[Line], forward: bool) -> _Parts:
         parts.fresh.append(line)
         at += 1
     return parts
+
+
+def _take_box(parts: _Parts, lines: list[Line], at: int) -> int:
+    """Sort a mail program's own container of history, with the answers that may stand in it."""
+    end = at
+    while end < len(lines) and (lines[end].quoted or not lines[end].text.strip()):
+        end += 1
+    if _inline(lines, end):
+        parts.fresh += lines[at:]
+        parts.how, parts.floor = "inline", len(parts.fresh)
+        return len(lines)
+    parts.floor = parts.floor if parts.how else len(parts.fresh)
+    parts.old += lines[at:end]
+    parts.how = "container"
+    return end
 
 
 def _take_quote(parts: _Parts, lines: list[Line], at: int, size: int) -> int:
@@ -174,6 +192,8 @@ def _header_block(lines: list[Line], at: int) -> bool:
     first = phrases.role(lines[at].text)
     if not first:
         return False
+    if first == "from" and len({phrases.role(piece) for piece in re.split(r"\s\*(?=\w)", lines[at].text)} - {""}) >= 3:
+        return True  # all on one line, as some programs flatten bold headers
     seen = {first}
     loose = 0
     for line in lines[at + 1 : at + 16]:
@@ -209,6 +229,8 @@ def _attribution(lines: list[Line], at: int) -> int:
         return 0
     if re.match(r"^\s*[-_]{2,}", lines[at].text):
         return int(bool(_DASHED.match(lines[at].text) and phrases.VERB.search(lines[at].text)))
+    if _next_quoted(lines, at + 1) and _dated_verb(lines[at].text):
+        return 1
     if not phrases.INTRO.match(lines[at].text) and not _MAILBOX.match(lines[at].text):
         return 0
     joined = ""
@@ -231,6 +253,16 @@ def _attribution(lines: list[Line], at: int) -> int:
         if _says_who(joined, lines, at + size):
             return size
     return 0
+
+
+def _dated_verb(text: str) -> bool:
+    """One line that says "wrote" and when, in any order, right above marked lines."""
+    return (
+        bool(_TAIL.search(text))
+        and bool(phrases.DATE.search(text))
+        and bool(phrases.VERB.search(text))
+        and not _OWN_VERB.search(text)
+    )
 
 
 #: A line that is only a name and an address.
@@ -313,7 +345,7 @@ def _inline(lines: list[Line], at: int) -> bool:
         if not line.text.strip(" >"):
             continue
         if line.quoted and turns == 1:
-            if _attributed(lines, index):
+            if _attributed(lines, max(at, index - 6), index):
                 return False
             turns = 2
         elif not line.quoted and not _spilled(lines, index):
@@ -325,9 +357,9 @@ def _inline(lines: list[Line], at: int) -> bool:
     return False
 
 
-def _attributed(lines: list[Line], at: int) -> bool:
-    above = [index for index in range(max(0, at - 6), at) if lines[index].text.strip()]
-    return any(_attribution(lines, index) for index in above)
+def _attributed(lines: list[Line], first: int, at: int) -> bool:
+    """Whether a line from ``first`` on says who wrote the quote at ``at``."""
+    return any(_attribution(lines, index) for index in range(first, at))
 
 
 def _outer_quotes(parts: _Parts) -> None:

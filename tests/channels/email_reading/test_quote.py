@@ -47,6 +47,8 @@ BELOW = {
     "ru": "ср, 3 июн. 2026 г. в 10:21, Service <service@shop.example>:\n\nx",
     "ja": "2026年6月3日(水) 10:21 Service <service@shop.example>:\n\n> x",
     "ja block": "差出人: Service <service@shop.example>\n送信日時: 2026年6月3日 10:21\n宛先: Ann\n件名: Re: カップ\n\nx",
+    "de order": "Service schrieb am 3.6.2026 um 10:21:\n> x",
+    "flat headers": "*From:* S [mailto:s@shop.example] *Sent:* Wednesday, June 3, 2026 10:21 AM *To:* Ann *Subject:* RE: cup\n\nx",
     "signature": "-- \n王五\n某某公司 采购部\n电话 021-12345678",
     "regards": "Best regards,\n\nAnn Lee\nHead of Cups\n+44 20 7946 0000",
 }
@@ -209,6 +211,17 @@ def test_html_containers(client: str) -> None:
     view = quote.split(lines)
     assert view.new == "杯子碎了，\n请退款。"
     assert "old" in html.text_of(lines)
+
+
+def test_html_answers_inside_the_container() -> None:
+    page = '<div>see below</div><div class="gmail_quote"><div>On 3 Jun 2026 at 10:21 S &lt;s@x.example&gt; wrote:</div><blockquote>number?</blockquote><div>88213</div><blockquote>box?</blockquote><div>kept</div></div>'
+    view = quote.split(html.to_lines(page))
+    assert [line for line in view.new.split("\n") if line][-4:] == ["number?", "88213", "box?", "kept"]
+
+
+def test_html_answer_below_the_container() -> None:
+    page = '<div class="gmail_quote">On 3 Jun 2026 S wrote:<blockquote>old</blockquote></div><div>bottom answer</div>'
+    assert quote.split(html.to_lines(page)).new == "bottom answer"
 
 
 def test_html_forward_stays_whole() -> None:
