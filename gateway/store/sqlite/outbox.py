@@ -27,12 +27,14 @@ def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: 
     not_before = rows.micros_or_none(send.not_before) or at
     done = connection.execute(
         "INSERT OR IGNORE INTO outbox (key, destination, lane, conv, number, kind, fence, body, state, created_at,"
-        " not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
+        " not_before, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9, ?10,"
+        # The head of an empty lane; where a row is open already, that one or one before it has the time.
+        " CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE lane = ?3 AND state IN ('waiting', 'sending')) THEN NULL"
+        " ELSE ?10 END)",
         (send.key, send.destination, send.lane, conv, send.number, send.kind, fence, send.body, at, not_before),
     )
     if not done.rowcount:
         return False
-    advance(connection, send.lane)
     if conv is not None and b'"digest"' in send.body and send.destination.startswith("channel:"):
         _use_files(connection, conv, send.body)
     return True
@@ -100,15 +102,21 @@ def settle(connection: sqlite3.Connection, result: SendResult, at: int) -> None:
     elif result.state in ("waiting", "sending"):
         _retry(connection, result, lane, at)
     else:
-        end(connection, result.id, lane, result.state, result.error)
         if result.state == "sent":
-            _sent(connection, result, conv, at)
+            _sent(connection, result, lane, conv, at)
+        else:
+            end(connection, result.id, lane, result.state, result.error)
         records.write_journal(connection, result.journal)
 
 
-def _sent(connection: sqlite3.Connection, result: SendResult, conv: int | None, at: int) -> None:
+def _sent(connection: sqlite3.Connection, result: SendResult, lane: str, conv: int | None, at: int) -> None:
     ids = rows.encode(result.external_ids).decode()
-    connection.execute("UPDATE outbox SET sent_at = ?, external_ids = ? WHERE id = ?", (at, ids, result.id))
+    connection.execute(
+        "UPDATE outbox SET state = 'sent', error = ?, next_at = NULL, interrupted = 0, sent_at = ?, external_ids = ?"
+        " WHERE id = ?",
+        (result.error, at, ids, result.id),
+    )
+    advance(connection, lane)
     if result.entry is not None and conv is not None:
         timeline.write(connection, conv, [result.entry])
 

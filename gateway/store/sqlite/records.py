@@ -102,11 +102,15 @@ def contact(text: str) -> str:
 
 def write_journal(connection: sqlite3.Connection, lines: Sequence[JournalLine]) -> None:
     """Chain the lines to their complaints' journals."""
+    last: dict[str, tuple[int, str]] = {}
     for line in lines:
-        last = connection.execute(
-            "SELECT n, hash FROM journal WHERE number = ? ORDER BY n DESC LIMIT 1", (line.number,)
-        ).fetchone() or (0, "")
-        sealed = seal(line, last[0] + 1, last[1])
+        if line.number not in last:
+            last[line.number] = connection.execute(
+                "SELECT n, hash FROM journal WHERE number = ? ORDER BY n DESC LIMIT 1", (line.number,)
+            ).fetchone() or (0, "")
+        n, prev = last[line.number]
+        sealed = seal(line, n + 1, prev)
+        last[line.number] = (sealed.n, sealed.hash)
         connection.execute(
             "INSERT INTO journal (number, n, what, at, by, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (

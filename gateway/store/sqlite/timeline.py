@@ -23,20 +23,21 @@ def write(connection: sqlite3.Connection, conv: int, entries: Sequence[Entry]) -
         "INSERT INTO timeline (conv, seq, visible, body) VALUES (?, ?, ?, ?)",
         [(conv, e.seq, e.visible, rows.encode(e)) for e in placed],
     )
-    connection.execute("UPDATE conversation SET last_seq = ? WHERE n = ?", (placed[-1].seq, conv))
     for entry in placed:
         if entry.kind == "outbound":
             _answered(connection, conv, entry)
+    if placed[-1].kind != "outbound":
+        connection.execute("UPDATE conversation SET last_seq = ? WHERE n = ?", (placed[-1].seq, conv))
     return placed[-1].seq
 
 
 def _answered(connection: sqlite3.Connection, conv: int, entry: Entry) -> None:
     """Something was said to the customer. What the bot says while a person is awaited does not end the waiting."""
     connection.execute(
-        "UPDATE conversation SET last_at = max(last_at, ?2), last_text = CASE WHEN ?3 = '' THEN last_text ELSE ?3 END,"
+        "UPDATE conversation SET last_seq = ?5, last_at = max(last_at, ?2), last_text = CASE WHEN ?3 = '' THEN last_text ELSE ?3 END,"
         " unanswered = CASE WHEN ?4 AND owner <> 'bot' THEN unanswered ELSE 0 END,"
         " waiting_since = CASE WHEN ?4 AND owner <> 'bot' THEN waiting_since END WHERE n = ?1",
-        (conv, rows.micros(entry.at), entry.text[:LAST_TEXT], entry.author == BOT),
+        (conv, rows.micros(entry.at), entry.text[:LAST_TEXT], entry.author == BOT, entry.seq),
     )
     uses = [(a.digest, conv) for a in entry.attachments if a.digest]
     if uses:
