@@ -14,24 +14,37 @@ SHOWN = 4
 
 
 def mask(text: str) -> str:
-    """``text`` with guarded numbers covered (``6222 **** **** 1234`` keeps the last four), same length."""
+    """``text`` with guarded numbers covered but for their end (``**** **** **** 1234``); the length stays."""
     if not any(char.isdigit() for char in text):
         return text
-    return mask_plain(text, text.lower() if text.isascii() else _evened(text))
+    if text.isascii():
+        return _covered(text, text.lower(), range(len(text)))
+    plain, places = _evened(text)
+    return _covered(text, plain, places)
 
 
 def mask_plain(raw: str, plain: str) -> str:
     """As :func:`mask`, for a text whose folded form is at hand."""
     if not any(map(plain.__contains__, "0123456789")):
         return raw
-    if len(raw) != len(plain):
-        plain = _evened(raw)
+    return _covered(raw, plain, range(len(raw))) if len(raw) == len(plain) else mask(raw)
+
+
+def _covered(raw: str, plain: str, places: range | list[int]) -> str:
     for start, end in suspect(plain):
-        raw = raw[:start] + _CHAR.sub("*", raw[start : end - SHOWN]) + raw[end - SHOWN :]
+        first, last = places[start], places[end - SHOWN]
+        raw = raw[:first] + _CHAR.sub("*", raw[first:last]) + raw[last:]
     return raw
 
 
-def _evened(text: str) -> str:
-    """Full-width digits and letters made plain, character by character, so that offsets stay."""
-    folded = (unicodedata.normalize("NFKC", c).lower() for c in text)
-    return "".join(f if len(f) == 1 else c for f, c in zip(folded, text))
+def _evened(text: str) -> tuple[str, list[int]]:
+    """Wide digits and letters made plain, invisible characters left out; with the place of each character kept."""
+    kept: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        if unicodedata.category(char) == "Cf":
+            continue
+        folded = unicodedata.normalize("NFKC", char).lower()
+        kept.append(folded if len(folded) == 1 else char)
+        places.append(place)
+    return "".join(kept), places
