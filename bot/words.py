@@ -10,6 +10,8 @@ from normalizer.text import Fold, Text
 
 #: Characters of a message that are looked at; nobody asks a simple question in more.
 LONGEST = 2_000
+#: A message of more content units may hold more than one thought.
+REMARK = 10.0
 #: A message of more characters is a story, whatever it is made of; the words need not be counted.
 LONG = 400
 #: A message of more content units than this is a story, not a question.
@@ -97,6 +99,11 @@ class Utterance:
     @cached_property
     def is_question(self) -> bool:
         return bool(_QUESTION.search(self.folded))
+
+    @cached_property
+    def is_remark(self) -> bool:
+        """A sentence that asks nothing and denies nothing: what it seems to say is all it says."""
+        return self.units <= REMARK and not self.is_question and not self.negated
 
     @cached_property
     def is_request(self) -> bool:

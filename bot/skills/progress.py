@@ -46,7 +46,7 @@ def withdrawal(view: View) -> Outcome | None:
         if view.choice == "withdraw:no" or view.said("no"):
             reply = Reply(text=view.phrase("withdraw.kept"), kind="status", language=view.language, entry="@withdraw")
             return Outcome(why="keeps the case", replies=(reply,), changes={"asking": "", "asked": 0})
-    if not view.has_case and view.kind == "withdrawal":
+    if not view.has_case and view.kind == "withdrawal" and view.utterance.is_remark and not view.is_grievance:
         reply = Reply(text=view.phrase("helped.yes"), kind="status", language=view.language, entry="@helped")
         changes = {"asking": "", "asked": 0, "entry": "@thanks"}
         return Outcome(why="solved, and no case is open", replies=(reply,), disposition="solved", changes=changes)

@@ -47,8 +47,8 @@ def _once(view: View, skill: str) -> Outcome | None:
 
 
 def feedback(view: View) -> Outcome | None:
-    """Praise is thanked for; a suggestion goes to people, with a receipt."""
-    if view.kind == "praise" and not view.said("grievance"):
+    """Praise in a sentence is thanked for; a suggestion goes to people, with a receipt."""
+    if view.kind == "praise" and view.utterance.is_remark and not view.is_grievance:
         reply = Reply(text=view.phrase("praise"), kind="status", language=view.language, entry="@praise")
         return Outcome(why="praise", replies=(reply,), disposition="not_a_complaint", changes={"entry": "@praise"})
     if view.kind == "suggestion" and view.match.verdict != "answer":

@@ -38,7 +38,7 @@ def states(draw: st.DrawFn) -> State:
         greeted=draw(st.booleans()),
         receipt_for=draw(st.sampled_from(["", "C-1", "C-0"])),
         entry=draw(st.sampled_from(entries)),
-        slots=draw(st.dictionaries(st.sampled_from(["order_number", "x"]), st.text(max_size=10), max_size=2)),
+        slots=draw(st.dictionaries(st.sampled_from(["order_number", "x"]), st.text("A1-订 ", max_size=10), max_size=2)),
         asking=draw(st.sampled_from(["", "helped", "which", "survey", "withdraw", "order_number", "unknown"])),
         asked=draw(st.integers(0, 4)),
         offered=tuple(draw(st.lists(st.sampled_from(["invoice", "gone-entry"]), max_size=2))),
