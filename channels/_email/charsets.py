@@ -81,6 +81,9 @@ _NOTHING = {"unknown8bit", "8bit", "7bit", "xunknown", "unknown", "binary", "non
 
 _SINGLE = re.compile(r"^(cp125\d|cp874|iso8859|latin|koi8|mac|cp437|cp85|cp866)")
 
+#: Python's codecs for text that are no charsets of mail.
+_NO_CHARSETS = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"}
+
 #: The most frequent characters of running text in each script: what a right guess is full of.
 _COMMON = frozenset(
     "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可里后小心多天而能好都然没日于"
@@ -113,19 +116,20 @@ def codec(label: str) -> str:
             found = codecs.lookup(name)
         except (LookupError, ValueError):
             continue
-        if getattr(found, "_is_text_encoding", False) and found.name not in (
-            "idna",
-            "punycode",
-            "undefined",
-            "unicode_escape",
-            "raw_unicode_escape",
-        ):
+        if getattr(found, "_is_text_encoding", False) and found.name.replace("-", "_") not in _NO_CHARSETS:
             return found.name
     return ""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def decode(data: bytes, label: str = "") -> str:
     """Text of ``data`` whose sender claims charset ``label``. Never raises; U+FFFD marks what is unreadable."""
+    return _SURROGATE.sub("\ufffd", _decode(data, label))
+
+
+def _decode(data: bytes, label: str) -> str:
     name = codec(label) if label else ""
     for bom, utf in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if data.startswith(bom):

@@ -9,7 +9,7 @@ import time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channels._email import html, quote, words
+from channels._email import charsets, html, quote, words
 from channels._email.read import read
 
 SEEDS = [
@@ -68,6 +68,16 @@ def test_broken_mails(raw: bytes) -> None:
 @common
 def test_any_bytes(raw: bytes) -> None:
     assert isinstance(read(raw).full_text, str)
+
+
+LABELS = "utf-8 utf-7 utf-16 utf-32 gb2312 hz big5 iso-2022-jp iso-2022-kr euc-jp shift_jis euc-kr latin1 cp1258 ascii unicode_escape".split()
+
+
+@given(st.binary(max_size=200), st.sampled_from(LABELS) | st.text(max_size=12))
+@common
+def test_any_label(data: bytes, label: str) -> None:
+    charsets.decode(data, label).encode()
+    charsets.decode(b"+2AA-" + data, label).encode()
 
 
 @given(st.binary(max_size=300))
