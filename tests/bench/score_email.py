@@ -113,7 +113,7 @@ def standard(raw: bytes) -> dict[str, Any]:
         "subject": attempt(lambda: str(message["subject"] or "")),
         "from_email": attempt(lambda: sender.addr_spec),
         "from_display_name": attempt(lambda: sender.display_name),
-        "md5": {h for p in parts for h in hashes(_payload(p), "")},
+        "md5": {h for p in parts for h in hashes(_payload(p), _content(p))},
         "names": {attempt(p.get_filename) for p in parts} - {None},
         "body": attempt(lambda: _standard_body(message)) or "",
         "message_id": attempt(lambda: str(message["message-id"]).strip("<> ")),
@@ -126,6 +126,14 @@ def _payload(part: Any) -> bytes:
         return part.get_payload(decode=True) or b""
     except Exception:  # as above
         return b""
+
+
+def _content(part: Any) -> str:
+    """The text of a text part, so that the yardstick may be compared in every form too."""
+    try:
+        return str(part.get_content()) if part.get_content_maintype() == "text" else ""
+    except Exception:  # as above
+        return ""
 
 
 def _standard_body(message: Any) -> str:
