@@ -47,7 +47,7 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
     keys = Keys(Secret(config.secret))
     return Gateway(
         config=config,
-        store=store or SqliteStore(loaded.data / "allears.db"),
+        store=store or SqliteStore(loaded.data / "allears.db", clock=clock),
         wake=LocalWake(),
         blobs=Blobs(loaded.data / "blobs"),
         egress=Egress(config.egress.allow),

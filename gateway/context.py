@@ -16,13 +16,12 @@ from gateway.wake import Wake
 
 if TYPE_CHECKING:
     from bot.knowledge import Knowledge
-    from normalizer.rules import Rules
-
     from gateway.blobs import Blobs
     from gateway.config import Config
     from gateway.egress import Egress
     from gateway.metrics import Metrics
     from gateway.sinks.base import Sink
+    from normalizer.rules import Rules
 
 
 def utc_now() -> datetime:

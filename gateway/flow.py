@@ -16,7 +16,7 @@ from normalizer.rules import Rules
 log = logging.getLogger(__name__)
 
 #: Conversations taken at once; their results share one commit.
-BATCH = 64
+BATCH = 32
 #: Looks for work at least this often, in seconds, whatever the signals say.
 POLL = 5.0
 #: A message that makes the rules fail so often is set aside for a person.
@@ -52,12 +52,10 @@ class Flow:
                     await signals.next(POLL)
 
     async def step(self) -> bool:
-        """Take one batch through; returns whether there was any work."""
+        """Take one batch through; returns whether anything came of it."""
         batch = await self._gateway.store.claim_work(BATCH)
         try:
-            if batch.work:
-                await self._settle(batch, await self._decide(batch))
-            return bool(batch.work)
+            return bool(batch.work) and await self._settle(batch, await self._decide(batch))
         finally:
             await batch.release()
 
@@ -81,7 +79,7 @@ class Flow:
             return []
         return [self._rules_in_force().surrender(work, self._gateway.clock())]
 
-    async def _settle(self, batch: Batch, decided: Sequence[Decided]) -> None:
+    async def _settle(self, batch: Batch, decided: Sequence[Decided]) -> bool:
         results = await batch.settle([one.outcome for one in decided])
         for one, error in zip(decided, results, strict=True):
             if error is None:
@@ -91,6 +89,8 @@ class Flow:
                 log.error("flow: conversation %s: %s", one.outcome.conversation, error)
         self._gateway.wake.signal(wake.OUTBOX)
         self._gateway.wake.signal(wake.DESK)
+        # Where nothing could be committed, going round at once would only be refused again.
+        return any(error is None for error in results)
 
     def _committed(self, decided: Decided) -> None:
         self._gateway.wake.signal(wake.conversation(decided.outcome.conversation))

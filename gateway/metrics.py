@@ -70,9 +70,7 @@ class Metrics:
         self.ingest_lag = self._histogram(
             "ingest_lag_seconds", "From the provider's time of a message to its commit.", "channel"
         )
-        self.reply_latency = self._histogram(
-            "reply_latency_seconds", "From the receipt of a message to its reply being sent."
-        )
+        self.reply_latency = self._histogram("reply_latency_seconds", "From the decision on a reply until it was sent.")
         self._down = Gauge("allears_stopped", "Parts that wait for an operator.", ["part"], registry=self.registry)
         self.store_up = Gauge("allears_store_up", "Whether the store answered.", registry=self.registry)
         self._rows = {

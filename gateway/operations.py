@@ -12,8 +12,11 @@ from channels.base import BadPayload, ChannelError, PushChannel, Request
 from gateway import bundle, wake
 from gateway.context import Gateway
 from gateway.desk import accounts
+from gateway.sinks.base import CallsBack
 from gateway.store import journal
 from gateway.store.base import NotFound, Page, Quarantined, SendState
+from gateway.ticket_updates import apply
+from gateway.web.callbacks import SINK
 from gateway.web.doors import QUARANTINED, receive
 
 Params = Mapping[str, Any]
@@ -137,6 +140,8 @@ async def quarantine_replay(gateway: Gateway, params: Params) -> Rows:
 
 
 async def _read_again(gateway: Gateway, kept: Quarantined) -> dict[str, Any]:
+    if kept.channel == SINK:
+        return await _hear_again(gateway, kept)
     channel = gateway.channels.get((kept.channel, kept.account))
     if not isinstance(channel, PushChannel):
         raise OperationError(f"{kept.channel}/{kept.account} is not configured as a channel that receives")
@@ -149,6 +154,20 @@ async def _read_again(gateway: Gateway, kept: Quarantined) -> dict[str, Any]:
     assert answer is not QUARANTINED, BadPayload
     await gateway.store.close_quarantined(kept.id, "replayed")
     return {"id": kept.id, "state": "replayed", "messages": len(messages)}
+
+
+async def _hear_again(gateway: Gateway, kept: Quarantined) -> dict[str, Any]:
+    """A ticket system's callback that could not be read."""
+    sink = gateway.sinks.get(kept.account)
+    if not isinstance(sink, CallsBack):
+        raise OperationError(f"the sink {kept.account} is not configured as one that calls back")
+    try:
+        update = sink.update(Request(url=gateway.config.base_url, headers=kept.headers, body=kept.raw, at=kept.at))
+    except ChannelError as err:
+        return {"id": kept.id, "state": "open", "reason": f"{type(err).__name__}: {err}"}
+    result = await apply(gateway, kept.account, update) if update else "ignored"
+    await gateway.store.close_quarantined(kept.id, "replayed")
+    return {"id": kept.id, "state": "replayed", "result": result}
 
 
 async def quarantine_drop(gateway: Gateway, params: Params) -> Rows:

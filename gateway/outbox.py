@@ -99,6 +99,9 @@ class Outbox:
                 log.warning("outbox: row %d is sent but cannot be marked yet: %s", send.id, err)
                 await asyncio.sleep(STORE_PAUSE)
         self._gateway.metrics.sends.labels(send.destination, result.state).inc()
+        if result.state == "sent" and send.destination.startswith("channel:"):
+            waited = self._gateway.clock() - send.created_at
+            self._gateway.metrics.reply_latency.observe(max(0.0, waited.total_seconds()))
         if send.conversation:
             self._gateway.wake.signal(wake.conversation(send.conversation))
         if result.state in ("dead", "unknown") and send.destination.startswith("channel:"):

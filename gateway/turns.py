@@ -6,7 +6,7 @@ from the inbound message's key, so that doing it again after a crash makes the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from bot.decision import Asked, Company, Context, Decision, Handoff, Reply, Stat
 from channels.base import Button, Outbound
 from gateway.calendar import Calendar
 from gateway.context import Gateway
-from gateway.events import events_between
+from gateway.events import event_sends, events_between
 from gateway.numbers import case_number
 from gateway.status_link import status_url
 from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem
@@ -28,7 +28,7 @@ from normalizer.record import ComplaintRecord, Deadlines, Standing, Status
 _STATE = msgspec.json.Decoder(State)
 _ENCODE = msgspec.json.Encoder().encode
 
-#: Kinds of message that are nobody's words: the row is closed, nothing follows.
+#: Kinds of message that are nobody's words: the row is closed, nothing follows but what a placeholder asks for.
 SILENT_KINDS = frozenset({"status", "event"})
 #: A case in one of these states is over. A message soon after may reopen it; a later one opens a new case.
 ENDED: frozenset[Status] = frozenset({"closed", "withdrawn"})
@@ -86,13 +86,15 @@ class Turns:
         for item in work.items:
             if item.message.kind not in SILENT_KINDS:
                 self._take(draft, work, item, now)
+            elif item.message.placeholder:
+                self._show(draft, item)
         return self._finish(draft, work, now)
 
     def surrender(self, work: Work, now: datetime) -> Decided:
         """When the rules have failed for good: the customer is told honestly, a person takes over."""
         draft = Draft(work)
         self._apply(draft, work.items[0], failure.failed(state=draft.state))
-        return self._finish(draft, work, now)
+        return self._finish(draft, msgspec.structs.replace(work, items=()), now)
 
     # one message
 
@@ -130,6 +132,7 @@ class Turns:
             processed_at=now,
             conversation=work.conversation.id,
             so_far=draft.record,
+            replaces=_changed_key(item),
             country=settings.country,
             timezone=settings.timezone,
         )
@@ -175,6 +178,12 @@ class Turns:
             owner=draft.owner,
             status=draft.status,
         )
+
+    def _show(self, draft: Draft, item: WorkItem) -> None:
+        """Something came that nobody could read: a person looks at it."""
+        draft.status = "waiting_agent"
+        if draft.owner == BOT:
+            self._hand_off(draft, item, Handoff(reason="failure", summary=item.message.placeholder))
 
     # what a decision means
 
@@ -227,13 +236,14 @@ class Turns:
     # rows
 
     def _finish(self, draft: Draft, work: Work, now: datetime) -> Decided:
-        record = draft.record
+        record, source = draft.record, self._gateway.config.public_url
         sends: list[NewSend] = []
         if record is not None and record != work.record:
-            revision = (work.record.revision if work.record else 0) + 1
+            before = work.record if work.record is not None and work.record.number == record.number else None
+            revision = (before.revision if before else 0) + 1
             record = _standing(record, status=draft.status, owner=draft.owner)
             record = msgspec.structs.replace(record, revision=revision, updated_at=now)
-            sends += self._events(work, record)
+            sends += event_sends(events_between(before, record, source=source), self._gateway.sinks)
             draft.journal.append(_line(record, "revised", now, "system", {"revision": revision}))
         number = record.number if record else ""
         sends = [self._send(work, number, *reply) for reply in draft.replies] + sends
@@ -279,21 +289,11 @@ class Turns:
             body=_ENCODE(out),
         )
 
-    def _events(self, work: Work, record: ComplaintRecord) -> Sequence[NewSend]:
-        events = events_between(work.record, record, source=self._gateway.config.public_url)
-        return [
-            NewSend(
-                key=f"{event.id}@{name}",
-                destination=f"sink:{name}",
-                lane=f"{name}/{record.number}",
-                conversation=work.conversation.id,
-                number=record.number,
-                kind=event.type,
-                body=_ENCODE(event),
-            )
-            for name in self._gateway.sinks
-            for event in events
-        ]
+
+def _changed_key(item: WorkItem) -> str:
+    """Key of the message that an edit or deletion changes."""
+    message = item.message
+    return f"{message.channel}/{message.account}/{message.refers_to}" if message.refers_to else ""
 
 
 def _is_over(record: ComplaintRecord | None, at: datetime) -> bool:

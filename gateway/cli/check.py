@@ -60,7 +60,7 @@ async def _connect(gateway: Gateway) -> list[Finding]:
 
 
 async def _findings(gateway: Gateway) -> AsyncIterator[Finding]:
-    tools = GatewayTools(gateway.egress, gateway.blobs)
+    tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
     for key, channel in gateway.channels.items():
         try:
             for finding in await channel.check(tools):

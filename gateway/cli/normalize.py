@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from normalizer.normalize import normalize
 
 from channels.base import Inbound, Sender
 from gateway.cli import options
@@ -18,6 +17,7 @@ from gateway.config import CompanySettings
 from gateway.context import utc_now
 from gateway.library import read_rules
 from gateway.operations import OperationError
+from normalizer.normalize import normalize
 from normalizer.record import ComplaintRecord
 from normalizer.rules import Rules
 

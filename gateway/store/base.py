@@ -151,8 +151,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     state: bytes
     """The bot's state as JSON; empty at the first turn."""
     record: ComplaintRecord | None
-    previous: str = ""
-    """Number of the latest closed record of this conversation, if any."""
+    """The latest record, also when it is closed: the rules decide whether a message still belongs to it."""
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from gateway.web.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
+#: What stands for a channel's name where a callback is kept.
+SINK = "sink"
 #: Largest callback in bytes: a status and a comment.
 MAX_BODY = 64 * 1024
 
@@ -46,6 +48,6 @@ async def callback(http: web.Request) -> web.Response:
 
 async def _quarantine(gateway: Gateway, name: str, request: Request, reason: str) -> None:
     headers = {key: value for key, value in request.headers.items() if key.startswith(("webhook-", "content-type"))}
-    id = await gateway.store.quarantine("sink", name, request.body, reason, headers=headers, at=request.at)
+    id = await gateway.store.quarantine(SINK, name, request.body, reason, headers=headers, at=request.at)
     gateway.metrics.quarantined.labels(f"sink:{name}").inc()
     log.warning("sink %s: a callback could not be read, kept as quarantine %d: %s", name, id, reason)

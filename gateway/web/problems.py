@@ -111,7 +111,9 @@ def _of(err: Exception) -> ProblemError | None:
             extra: dict[str, Any] = {"where": err.where} if err.where else {}
             return ProblemError(err.status, err.detail, **extra)
         case BadSignature():
-            return ProblemError(401, "The signature or token is missing, wrong or too old.")
+            # RFC 9110 wants a challenge with every 401; bearer is the one that a client of ours can answer.
+            headers = {"WWW-Authenticate": "Bearer"}
+            return ProblemError(401, "The signature or token is missing, wrong or too old.", headers=headers)
         case Forbidden():
             return ProblemError(403, str(err))
         case BadPayload():

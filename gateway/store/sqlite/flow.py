@@ -98,10 +98,8 @@ def _heads(connection: sqlite3.Connection, taken: list[int], limit: int) -> dict
 
 def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
     row = connection.execute(
-        f"SELECT {rows.CONVERSATION}, c.state, v.body,"  # noqa: S608 - our own columns
-        " (SELECT p.number FROM record p WHERE p.conv = c.n AND p.status IN ('closed', 'withdrawn')"
-        " ORDER BY p.n DESC LIMIT 1)"
-        " FROM conversation c LEFT JOIN record r ON r.number = c.number"
+        f"SELECT {rows.CONVERSATION}, c.state, v.body"  # noqa: S608 - our own columns
+        " FROM conversation c LEFT JOIN record r ON r.n = c.record"
         " LEFT JOIN record_revision v ON v.number = r.number AND v.revision = r.revision WHERE c.n = ?",
         (conv,),
     ).fetchone()
@@ -125,7 +123,6 @@ def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
         ),
         state=row[15],
         record=None if row[16] is None else rows.record(row[16]),
-        previous=row[17] or "",
     )
 
 
