@@ -10,6 +10,10 @@ _EMAIL = re.compile(
     r"(?<![a-z0-9._%+\-])[a-z0-9][a-z0-9._%+\-]{0,63}@[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){0,4}\.[a-z]{2,18}(?![a-z0-9])"
 )
 _URL = re.compile(r"(?:https?://|www\.)[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{3,1000}")
+_BARE = re.compile(
+    r"(?<![a-z0-9@._/\-])(?:[a-z0-9](?:[a-z0-9\-]{0,40}[a-z0-9])?\.){0,3}(?=[0-9\-]{0,40}[a-z])[a-z0-9](?:[a-z0-9\-]{0,40}[a-z0-9])?\.(?:com|cn|net|org|io|co|shop|top|xyz|app|tw|hk|uk|de|jp|kr)"
+    r"(?![a-z0-9@\-]|\.[a-z])(?:/[a-z0-9\-._~/?#&=%]{0,500})?"
+)
 _TRAILING = ".,;:!?'"
 
 
@@ -26,3 +30,7 @@ def look(view: View) -> None:
             if view.plain[end - 1] == ")" and "(" not in view.plain[start:end]:
                 end -= 1
             view.take("url", raw_case(start, end), start, end, "url.form", 0.97)
+    if "." in view.plain:
+        for match in _BARE.finditer(view.plain):
+            start, end = match.start(), match.start() + len(match.group().rstrip(_TRAILING))
+            view.take("url", raw_case(start, end), start, end, "url.domain", 0.8)

@@ -162,6 +162,14 @@ def test_no_contact(say: Any, text: str) -> None:
     assert say(text).who.phones == ()
 
 
+def test_bare_domain(say: Any) -> None:
+    assert [f.value for f in say("在taobao.com买的, see Shop.Example.co/a?x=1.").what.urls] == [
+        "taobao.com",
+        "Shop.Example.co/a?x=1",
+    ]
+    assert say("It broke.com on. It costs 3.50.De nada a@b.com").what.urls[1:] == ()
+
+
 def test_email_and_link(say: Any) -> None:
     record = say("写信到 Li.Na@qq.com，看 https://shop.example/Item/9?x=1。")
     assert [f.value for f in record.who.emails] == ["li.na@qq.com"]

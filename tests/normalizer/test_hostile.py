@@ -26,6 +26,8 @@ HOSTILE = {
     "mail": "a@" * 50_000,
     "mail tail": "a@" + "b." * 50_000,
     "url": "http://" * 20_000,
+    "domains": "a." * 100_000 + "com",
+    "long domain": "a-" * 100_000 + ".com",
     "spaces": " " * 1_000_000,
     "spaced han": "退 " * 100_000,
     "words": "refund " * 20_000,
