@@ -15,6 +15,8 @@ CATEGORIES: Mapping[str, Words] = {
     "quality/wrong_item": ("Wrong item", "发错货", "寄錯貨"),
     "quality/design": ("Design", "设计问题", "設計問題"),
     "quality/packaging": ("Packaging and labels", "包装与标签", "包裝與標籤"),
+    "quality/connection": ("Connection or outage", "网络与信号", "網路與訊號"),
+    "quality/safety": ("Product safety", "产品安全", "產品安全"),
     "service": ("Service", "服务", "服務"),
     "service/attitude": ("Attitude", "服务态度", "服務態度"),
     "service/response": ("Slow or no answer", "响应与效率", "回應與效率"),
@@ -64,7 +66,7 @@ DEMANDS: Mapping[str, Words] = {
 def label(labels: Mapping[str, Words], code: str, language: str) -> str:
     """A code's label in a language (one of :data:`LANGUAGES`)."""
     words = labels.get(code)
-    return words[LANGUAGES.index(language)] if words else code.replace("_", " ").replace("/", " › ")
+    return words[LANGUAGES.index(language)] if words else code.rpartition("/")[2].replace("_", " ")
 
 
 def by_language(labels: Mapping[str, Words], code: str) -> dict[str, str]:

@@ -76,6 +76,7 @@ async def test_claim_answer_and_close(house: House, chromium: Browser) -> None:
     await page.click(".dialog .primary")
     await expect(page.locator(".toast")).to_contain_text("Case closed")
     await expect(page.locator(".notice.closed")).to_be_visible()
+    await expect(page.locator(".foot")).to_contain_text("Reopen")
     record = await house.gateway.store.record((await house.gateway.store.conversation(conversation)).number)
     assert (record.standing.status, record.standing.outcome) == ("resolved", "Refund made")
     await page.click("#view-closed")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from gateway.library import read_rules
+from gateway.web.labels import CATEGORIES, DEMANDS
+from normalizer.record import Demand
 
 FOLDER = Path(__file__).parents[2] / "gateway" / "web" / "static" / "desk"
 SCRIPTS = sorted(FOLDER.glob("*.js"))
@@ -20,6 +24,12 @@ async def test_page_may_run_only_our_scripts(house: Any) -> None:
     assert not re.search(rb"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", page)
     for address in re.findall(rb'(?:href|src)="(/[^"]+)"', page):
         assert (await house.browser().call("GET", address.decode()))[0] == 200
+
+
+def test_every_code_of_the_packaged_rules_has_a_label() -> None:
+    missing = set(read_rules(None).categories) - set(CATEGORIES)
+    assert not missing, "people must be able to read them: add them to gateway/web/labels.py"
+    assert set(get_args(Demand)) == set(DEMANDS)
 
 
 def test_scripts_never_parse_markup() -> None:

@@ -10,7 +10,7 @@ import { isMine, state } from "./state.js";
 import { sorry, t, value } from "./words.js";
 
 const ENDED = ["closed", "resolved", "withdrawn"];
-const ended = () => ENDED.includes(state.data.record?.standing.status);
+export const hasEnded = () => ENDED.includes(state.data.record?.standing.status);
 const heldByOther = () => {
   const { owner } = state.data.conversation;
   return owner && owner !== "bot" && owner !== state.me.agent.id;
@@ -21,11 +21,11 @@ export const toRecord = () => { document.body.dataset.pane = "record"; $("record
 
 export function buttons() {
   if (!state.data) return [];
-  if (ended() && !isMine()) return [state.data.record ? h("button", { class: "secondary", onclick: reopen }, t("reopen")) : null];
+  if (hasEnded() && !isMine()) return [state.data.record ? h("button", { class: "secondary", onclick: reopen }, t("reopen")) : null];
   if (!isMine()) return [h("button", { class: heldByOther() ? "secondary" : "primary", onclick: () => claim() }, t("claim"))];
   return [
     h("button", { class: "secondary", onclick: handBack }, t("hand_back")),
-    state.data.record && !ended() ? h("button", { class: "secondary", onclick: close }, t("close")) : null,
+    state.data.record && !hasEnded() ? h("button", { class: "secondary", onclick: close }, t("close")) : null,
   ];
 }
 
@@ -91,7 +91,7 @@ const CANNED = [
 ];
 
 export function close() {
-  if (!isMine() || !state.data.record || ended()) return;
+  if (!isMine() || !state.data.record || hasEnded()) return;
   const key = newKey();
   const outcome = h("input", { id: "outcome", type: "text", maxlength: "2000", dir: "auto" });
   const choice = h("select", { id: "disposition", required: true }, h("option", { value: "" }, "—"),

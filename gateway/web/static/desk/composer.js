@@ -3,7 +3,7 @@
 import { conversationPath, newKey, post, upload } from "./api.js";
 import { $, fill, h, icon, toast } from "./dom.js";
 import * as conversation from "./conversation.js";
-import { claim } from "./actions.js";
+import { claim, hasEnded, reopen } from "./actions.js";
 import { isMine, state } from "./state.js";
 import { sorry, t } from "./words.js";
 
@@ -54,6 +54,12 @@ export function render() {
 }
 
 function lock() {
+  if (hasEnded()) {
+    return [
+      h("span", { class: "hint locked" }, t("reply_ended")),
+      h("button", { type: "button", class: "secondary", onclick: () => reopen() }, t("reopen")),
+    ];
+  }
   return [
     h("span", { class: "hint locked" }, t("reply_locked")),
     h("button", { type: "button", class: "primary", onclick: () => claim() }, t("claim")),

@@ -208,6 +208,7 @@ function head() {
 
 function ownerText(conversation) {
   const { owner, lease_until: until } = conversation;
+  if (owner === "bot" && actions.hasEnded()) return "";
   if (owner === "bot") return t("owner_bot");
   if (!owner) return t("owner_nobody");
   const who = owner === state.me.agent.id ? t("owner_me") : t("owner_other", state.data.owner_name || owner);
@@ -217,7 +218,7 @@ function ownerText(conversation) {
 }
 
 export function typing(frame) {
-  if (frame.conversation !== state.open || (frame.who === "agent" && frame.name === state.me.agent.name)) return;
+  if (frame.conversation !== state.open || (frame.typing === "agent" && frame.name === state.me.agent.name)) return;
   $("typing").textContent = frame.typing === "agent" ? t("agent_types", frame.name || t("agent")) : t("customer_types");
   clearTimeout(typingTimer);
   typingTimer = setTimeout(() => { if ($("typing")) $("typing").textContent = ""; }, 5000);

@@ -104,6 +104,7 @@ const WORDS = {
   reply_placeholder: ["Write to the customer…", "写给客户…", "寫給客戶…"],
   note_placeholder: ["Only colleagues see this…", "仅同事可见…", "僅同事可見…"],
   reply_locked: ["Claim the conversation to reply.", "认领后才能回复。", "認領後才能回覆。"],
+  reply_ended: ["The case is closed.", "投诉已办结。", "投訴已辦結。"],
   send: ["Send", "发送", "傳送"],
   send_hint: ["Ctrl+Enter sends", "Ctrl+Enter 发送", "Ctrl+Enter 傳送"],
   save_note: ["Save note", "保存备注", "儲存備註"],
