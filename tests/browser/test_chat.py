@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import FilePayload, Page, expect
+
+from channels import _jwt
 
 #: One browser, one gateway and one loop for the module.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -382,6 +385,26 @@ async def test_on_a_strict_site_with_hostile_styles(tabs: Any, server: Any, gues
         await expect(frame.locator(MINE).filter(has_text="from another site")).to_have_count(1)
         await expect(frame.locator(MINE).filter(has_text="while the server is away")).to_have_count(1)
         assert recorded(server, "while the server is away") == 1
+
+
+async def test_who_is_logged_in_has_one_conversation_on_every_device(tabs: Any, server: Any, guest: Any) -> None:
+    now = int(time.time())
+    claims = {"sub": "customer-42", "aud": "lantern", "iat": now, "exp": now + 300, "name": "Mei Chen"}
+    token = _jwt.sign(b"shop-identity-secret-shop-identity-secret", claims)
+    async with guest("", server.guest) as url:
+        for device in range(2):
+            page = await tabs.open(url, viewport={"width": 1000, "height": 800})
+            await page.evaluate("token => { Allears.identify(async () => token); Allears.open() }", token)
+            frame = page.frame_locator("iframe")
+            await expect(frame.locator("#state")).to_have_attribute("data-state", "online")
+            if device == 0:
+                await frame.locator("#text").fill("said on the first device")
+                await frame.locator("#text").press("Enter")
+            await expect(frame.locator(f"{MINE}:not(.waiting)")).to_have_count(1)
+            await expect(frame.locator(f"{MINE} .bubble")).to_have_text("said on the first device")
+        await page.evaluate("Allears.identify(null)")
+        await expect(frame.locator("#greeting")).to_be_visible()
+        await expect(frame.locator(MINE)).to_have_count(0)
 
 
 async def test_not_on_a_site_that_is_not_listed(tabs: Any, server: Any, guest: Any) -> None:

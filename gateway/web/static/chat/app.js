@@ -158,9 +158,15 @@ function grow(change) {
   if (atEnd) toEnd();
 }
 
+/** To the end; but an answer that is taller than the window is shown from its beginning. */
 function toEnd(atOnce = false) {
   const calm = atOnce || !drawn || matchMedia("(prefers-reduced-motion: reduce)").matches;
-  requestAnimationFrame(() => scroll.scrollTo({ top: scroll.scrollHeight, behavior: calm ? "instant" : "smooth" }));
+  requestAnimationFrame(() => {
+    const last = $("log").lastElementChild;
+    const begins = last && !last.classList.contains("me") ? last.offsetTop - 12 : Infinity;
+    const top = Math.min(begins, scroll.scrollHeight - scroll.clientHeight);
+    scroll.scrollTo({ top, behavior: calm ? "instant" : "smooth" });
+  });
 }
 
 async function earlier() {

@@ -54,11 +54,15 @@ export function linked(text) {
   return parts.filter((part) => part !== "");
 }
 
+/** Addresses of more characters are shown without their query, which is for machines; the site is always shown. */
+const LONG = 56;
+
 function link(address) {
   try {
     const url = new URL(address);
     if (url.protocol !== "http:" && url.protocol !== "https:") return null;
-    return el("a", { href: url.href, target: "_blank", rel: "noopener noreferrer nofollow ugc" }, address);
+    const properties = { href: url.href, title: address, target: "_blank", rel: "noopener noreferrer nofollow ugc" };
+    return el("a", properties, address.length > LONG ? `${url.host}${decodeURI(url.pathname)}…` : address);
   } catch {
     return null;
   }
