@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.config import CompanySettings, ConfigError
@@ -21,40 +22,39 @@ class Calendar:
         self._hours = {day: _span(day, text) for day, text in company.hours.items()}
         self._holidays = frozenset(_day("company.holidays", d) for d in company.holidays)
         self._workdays = frozenset(_day("company.workdays", d) for d in company.workdays)
+        self._open = lru_cache(maxsize=1000)(self._spans)
 
     def open_at(self, at: datetime) -> bool:
         """Whether people are at work at ``at``."""
-        local = at.astimezone(self._zone)
-        return any(start <= local < end for start, end in self._spans(local.date()))
+        return any(start <= at < end for start, end in self._open(at.astimezone(self._zone).date()))
 
     def after(self, at: datetime, hours: float) -> datetime:
         """The moment (UTC) when ``hours`` working hours have passed since ``at``; plain hours if nobody ever works."""
-        left = timedelta(hours=hours)
-        for start, end in self._from(at):
-            if end - start >= left:
-                return (start + left).astimezone(UTC)
-            left -= end - start
-        return (at + timedelta(hours=hours)).astimezone(UTC)
+        left, start = timedelta(hours=hours), at.astimezone(UTC)
+        for opens, closes in self._from(start):
+            if closes - opens >= left:
+                return opens + left
+            left -= closes - opens
+        return start + timedelta(hours=hours)
 
-    def _from(self, at: datetime) -> Iterator[tuple[datetime, datetime]]:
-        local = at.astimezone(self._zone)
-        day = local.date()
-        while day <= local.date() + HORIZON:
-            for start, end in self._spans(day):
-                if end > local:
-                    # Durations are taken in UTC: a clock change inside a working day must not stretch a promise.
-                    yield max(start, local).astimezone(UTC), end.astimezone(UTC)
-            day += timedelta(days=1)
+    def _from(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
+        first = start.astimezone(self._zone).date()
+        for n in range(HORIZON.days + 1):
+            for opens, closes in self._open(first + timedelta(days=n)):
+                if closes > start:
+                    yield max(opens, start), closes
 
-    def _spans(self, day: date) -> Iterator[tuple[datetime, datetime]]:
+    def _spans(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
+        """In UTC: a clock change inside a working day must not stretch a promise."""
         if day in self._holidays:
-            return
+            return ()
         name = WEEKDAYS[day.weekday()]
         if day in self._workdays and name not in self._hours:
             name = next(iter(self._hours), name)
-        if name in self._hours:
-            opens, closes = self._hours[name]
-            yield datetime.combine(day, opens, self._zone), datetime.combine(day, closes, self._zone)
+        if name not in self._hours:
+            return ()
+        opens, closes = (datetime.combine(day, at, self._zone).astimezone(UTC) for at in self._hours[name])
+        return ((opens, closes),)
 
 
 def _zone(name: str) -> ZoneInfo:
