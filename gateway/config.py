@@ -106,7 +106,7 @@ class LimitSettings(_Section, frozen=True):
 
 
 class OutboxSettings(_Section, frozen=True):
-    parallel: Annotated[int, Meta(gt=0, description="How many lanes send at once.")] = 32
+    parallel: Annotated[int, Meta(gt=0, description="How many lanes send at once.")] = 64
     ladder: Annotated[
         tuple[float, ...],
         Meta(description="Seconds to wait after each failed attempt; after the last one the row is a dead letter."),
@@ -120,6 +120,19 @@ class EgressSettings(_Section, frozen=True):
             description="Private networks that outgoing calls may reach, for example `10.1.2.0/24`; all others are refused."
         ),
     ] = ()
+
+
+class SpeechSettings(_Section, frozen=True):
+    models: Annotated[
+        str, Meta(description="Folder of the speech models, relative to this file; `allears models` fills it.")
+    ] = "models"
+    workers: Annotated[int, Meta(ge=0, description="Processes that hear recordings; 0 for one on each core.")] = 0
+    memory_mb: Annotated[int, Meta(ge=0, description="Memory that one of them may use, in MB; 0 for no limit.")] = 0
+    max_hours: Annotated[float, Meta(gt=0, description="Longest recording that is heard.")] = 6.0
+    max_file: Annotated[int, Meta(gt=0, description="Largest recording that is kept, in bytes.")] = 500 * 1024 * 1024
+    mirrors: Annotated[
+        tuple[str, ...], Meta(description="Where `allears models pull` looks for `<name>.zip`, in this order.")
+    ] = ("https://alphacephei.com/vosk/models/",)
 
 
 class Config(_Section, frozen=True):
@@ -143,6 +156,7 @@ class Config(_Section, frozen=True):
     limits: LimitSettings = LimitSettings()
     outbox: OutboxSettings = OutboxSettings()
     egress: EgressSettings = EgressSettings()
+    speech: SpeechSettings = SpeechSettings()
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}
 
