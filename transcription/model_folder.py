@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from transcription import tiny
 from transcription.base import ModelError
 
 ABOUT = "allears.json"
@@ -209,3 +210,59 @@ def _acoustics(folder: Path) -> Path | None:
 
 def _configuration(folder: Path) -> Path | None:
     return next((p for p in (folder / "conf" / "mfcc.conf", folder / "mfcc.conf") if p.is_file()), None)
+
+
+#: Names the model that comes with Allears wherever a model is chosen.
+TINY = "tiny"
+_CHOSEN = "use.json"
+
+
+def find(shelf: Path, name: str) -> Path:
+    """A model's folder by its name. Raises :class:`ModelError`, which says what there is."""
+    if name == TINY:
+        return tiny.MODEL
+    there = [model.name for model in models(shelf)]
+    if name not in there:
+        raise ModelError(f"there is no model `{name}` in {shelf}; there are {', '.join([*there, TINY])}")
+    return shelf / name
+
+
+def use(shelf: Path, name: str, languages: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Hear ``languages`` (those that the model says of itself) with a model from now on; returns them.
+
+    Raises:
+        ModelError: there is no such model, it cannot be used, or nobody says which language it hears.
+    """
+    folder = find(shelf, name)
+    if trouble := trouble_with(folder):
+        raise ModelError(f"{name}: {trouble}")
+    hears = languages or about(folder).languages
+    if not hears:
+        raise ModelError(f"{name} does not say which language it hears: add --language")
+    shelf.mkdir(parents=True, exist_ok=True)
+    chosen = _chosen(shelf) | dict.fromkeys(hears, name)
+    note = shelf / f".{_CHOSEN}.new"
+    note.write_bytes(msgspec.json.encode(chosen))
+    os.replace(note, shelf / _CHOSEN)
+    return hears
+
+
+def in_use(shelf: Path) -> dict[str, Path]:
+    """Model folders by language: what was chosen, and for other languages the first model by name that hears them."""
+    folders = {language: find(shelf, name) for language, name in _chosen(shelf).items() if _there(shelf, name)}
+    for model in models(shelf):
+        if not model.trouble:
+            for language in model.about.languages:
+                folders.setdefault(language, model.path)
+    return folders
+
+
+def _there(shelf: Path, name: str) -> bool:
+    return name == TINY or not trouble_with(shelf / name)
+
+
+def _chosen(shelf: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode((shelf / _CHOSEN).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return {}
