@@ -15,7 +15,6 @@ from aiohttp import web
 from gateway.context import GATEWAY, Gateway
 from gateway.desk import people
 from gateway.status_link import code_fits
-from gateway.status_link import status_url as status_url  # the flow writes it into receipts
 from gateway.store.base import NotFound
 from gateway.web import static, status_page
 from gateway.web.doors import remote

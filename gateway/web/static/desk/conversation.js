@@ -200,10 +200,18 @@ function head() {
         conversation.number ? h("span", { class: "number" }, conversation.number) : null,
         h("span", {}, value(conversation.channel)),
         TOLD_BY_OWNER.includes(conversation.status) ? null : h("span", { class: "tag soft" }, value(conversation.status)),
-        waits && promise && conversation.status === "waiting_agent" ? h("span", { class: `tag due ${due(promise).state}` }, due(promise).text) : null)),
+        waits && promise && conversation.status === "waiting_agent" ? h("span", { class: `tag due ${due(promise).state}` }, due(promise).text) : null,
+        conversation.window_closes_at ? replyWindow(conversation.window_closes_at) : null)),
     h("div", { class: `owner ${isMine() ? "mine" : ""}`, id: "owner" }, ownerText(conversation)),
     h("div", { class: "acts" }, actions.buttons()),
     h("button", { class: "ghost not-wide", onclick: () => actions.toRecord(), "aria-label": t("record") }, icon("info")));
+}
+
+// Some platforms take a reply only for so long after the customer's last message.
+function replyWindow(iso) {
+  const left = new Date(iso) - now();
+  const how = left < 0 ? "late" : left < 3600000 ? "soon" : "fine";
+  return h("span", { class: `tag due ${how}` }, left < 0 ? t("window_over") : t("window_left", waited(now() - left)));
 }
 
 function ownerText(conversation) {

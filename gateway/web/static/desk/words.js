@@ -89,6 +89,8 @@ const WORDS = {
   owner_other: ["With {0}", "由 {0} 接待", "由 {0} 接待"],
   lease_left: ["for {0}", "剩 {0}", "剩 {0}"],
   lease_over: ["the hold has run out", "占用已到期", "佔用已到期"],
+  window_left: ["reply window {0}", "可回复 {0}", "可回覆 {0}"],
+  window_over: ["reply window over", "回复窗口已关闭", "回覆視窗已關閉"],
   claim: ["Claim", "认领", "認領"],
   take_over: ["Take over", "强制接管", "強制接管"],
   take_over_sure: ["Take this conversation from {0}? What they have already written still goes out.",
