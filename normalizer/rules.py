@@ -164,6 +164,8 @@ def _characters(place: Place) -> tuple[Fold, Scripts]:
     traditional, simplified = parts["traditional"].text(), parts["simplified"].text()
     if len(traditional) != len(simplified):
         raise parts["simplified"].error("`traditional` and `simplified` differ in length")
+    if chained := set(traditional) & set(simplified):
+        raise parts["simplified"].error(f"{min(chained)} is folded to and folded itself: one form must be the last")
     scripts = Scripts(parts["simplified_only"].text(), parts["traditional_only"].text())
     return Fold(dict(zip(traditional, simplified))), scripts
 

@@ -17,10 +17,20 @@ SHARED = (
     "辟适酸采占周致岳布游升克出千卜咽哄夸了才托抵挽旋烟群峰秘只系制吃于御念愿家吊同注泛熏燕欲核栗梁昆旗影彩席幸"
 )
 
+#: Written in every other simplified text ("什么"); that it once stood for 幺 is not worth telling apart.
+PLAIN = "么"
+
 HEADER = """\
 # Made by make_characters.py from the character tables of OpenCC (Apache-2.0). Do not edit by hand.
 # traditional[i] is folded to simplified[i]; *_only are characters that only one of the two scripts writes.
 """
+
+
+def _end(folds: dict[str, str], char: str) -> str:
+    """Where a chain of folds ends (薴 → 苧 → 苎): folding twice must change nothing."""
+    while char in folds:
+        char = folds[char]
+    return char
 
 
 def main() -> None:
@@ -31,8 +41,9 @@ def main() -> None:
     for char in HAN:
         targets = [convert(char) for convert in (to_simplified, *variants)]
         changed = [t for t in targets if t != char and len(t) == 1]
-        if changed:
+        if changed and char not in PLAIN:
             folds[char] = changed[0]
+    folds = {char: _end(folds, char) for char in folds}
     written = [to_traditional, *(opencc.OpenCC(name).convert for name in ("s2tw", "s2hk"))]
     simplified_only = "".join(c for c in HAN if all(w(c) != c for w in written) and c not in folds and c not in SHARED)
     traditional_only = "".join(c for c in folds if to_simplified(c) != c and to_traditional(c) == c)

@@ -29,6 +29,11 @@ BROKEN = [
     ("identifiers.yaml", "order:\n  field: order_numbers\n  patterns: ['(']\n", "identifiers.yaml:3: not a pattern"),
     ("identifiers.yaml", "order:\n  field: numbers\n", "identifiers.yaml:2: `field` is one of"),
     ("identifiers.yaml", "order:\n  digits: x\n  field: none\n", "identifiers.yaml:2: expected a number"),
+    (
+        "characters.yaml",
+        "traditional: 麼么\nsimplified: 么幺\nsimplified_only: 么\ntraditional_only: 麼\n",
+        "characters.yaml:2: 么 is folded to and folded itself",
+    ),
     ("currencies.yaml", "XXX: {code: XXX}\n", "currencies.yaml:1: `words` is missing"),
 ]
 

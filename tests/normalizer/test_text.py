@@ -106,3 +106,16 @@ def test_short_text_takes_the_prior(rules: Rules) -> None:
 
 def test_mixed_text_is_marked(rules: Rules) -> None:
     assert rules.detector.tell("my order 订单 is still not delivered and nobody answers").mixed
+
+
+def test_folding_a_character_twice_changes_nothing(rules: Rules) -> None:
+    for code in (*range(0x3400, 0x4DC0), *range(0x4E00, 0xA000)):
+        once = rules.fold.character(chr(code))
+        assert rules.fold.character(once) == once, f"{chr(code)} {once}"
+
+
+@pytest.mark.parametrize(
+    ("traditional", "simplified"), [("怎麼", "怎么"), ("什麽", "什么"), ("薴麻", "苎麻"), ("苧麻", "苎麻")]
+)
+def test_variants_fold_to_one_form(rules: Rules, traditional: str, simplified: str) -> None:
+    assert Text(traditional, rules.fold).plain == Text(simplified, rules.fold).plain == simplified
