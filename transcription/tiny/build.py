@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from transcription.model_folder import ABOUT, About, file_digest, files
 from transcription.tiny import MODEL, kaldi, network, sound
 from transcription.tiny.alignment import flat_start
 from transcription.tiny.features import SUBSAMPLE, Array, mfcc
@@ -159,6 +161,9 @@ def write(folder: Path, words: Lexicon, net: Network, priors: Array) -> None:
     (folder / "conf" / "mfcc.conf").write_text(kaldi.MFCC)
     (folder / "conf" / "model.conf").write_text(kaldi.DECODING)
     kaldi.write_graph(folder / "graph", words, LANGUAGES.values())
+    sums = {str(path.relative_to(folder)): file_digest(path) for path in files(folder)}
+    about = About(languages=tuple(LANGUAGES), source="transcription/tiny/build.py", sha256=sums)
+    (folder / ABOUT).write_bytes(msgspec.json.encode(about))
 
 
 if __name__ == "__main__":
