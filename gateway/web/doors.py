@@ -10,6 +10,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from typing import cast
 
 from aiohttp import web
 
@@ -38,9 +40,11 @@ def routes(gateway: Gateway) -> list[web.AbstractRouteDef]:
 
 
 def _handler(behind: Sequence[PushChannel]) -> Handler:
+    limit = max(channel.limits.body for channel in behind)
+
     async def handle(http: web.Request) -> web.StreamResponse:
         gateway = http.app[GATEWAY]
-        request = await read_request(http, gateway, max(channel.limits.body for channel in behind))
+        request = await read_request(http, gateway, limit)
         channel = _owner(behind, request)
         if len(request.body) > channel.limits.body:
             raise ProblemError(413, f"this door takes {channel.limits.body} bytes")
@@ -75,9 +79,15 @@ async def receive(gateway: Gateway, channel: PushChannel, request: Request) -> A
     except BadSignature:
         gateway.metrics.bad_signatures.labels(channel.name).inc()
         raise
-    if isinstance(channel, NamedRequests) and (named := channel.idempotency(request)) is not None:
+    if _names_requests(type(channel)) and (named := cast("NamedRequests", channel).idempotency(request)) is not None:
         await _same_request(gateway, channel, *named, at=request.at)
     return channel.answer(request, await accept(gateway, messages, received_at=request.at))
+
+
+@cache
+def _names_requests(kind: type[PushChannel]) -> bool:
+    """Asked for every delivery; looking a protocol's members up costs as much as reading the message."""
+    return issubclass(kind, NamedRequests)
 
 
 async def _same_request(gateway: Gateway, channel: PushChannel, key: str, fingerprint: str, at: datetime) -> None:
@@ -117,11 +127,12 @@ async def read_request(http: web.Request, gateway: Gateway, limit: int) -> Reque
     """Read a request whole, within its size and time limits. Raises :class:`ProblemError` 408 or 413."""
     if (http.content_length or 0) > limit:
         raise ProblemError(413, f"this door takes {limit} bytes")
-    try:
-        async with asyncio.timeout(gateway.config.limits.request_seconds):
-            body = await _read(http, limit)
-    except TimeoutError as err:
-        raise ProblemError(408, "the request took too long to arrive") from err
+    if http.content.is_eof():  # it came with its head, as nearly all do: there is nothing to wait for
+        body = http.content.read_nowait()
+        if len(body) > limit:
+            raise ProblemError(413, f"this door takes {limit} bytes")
+    else:
+        body = await _awaited(http, gateway, limit)
     return Request(
         method=http.method,
         url=public_url(http, gateway),
@@ -132,6 +143,14 @@ async def read_request(http: web.Request, gateway: Gateway, limit: int) -> Reque
         remote=remote(http, gateway),
         at=gateway.clock(),
     )
+
+
+async def _awaited(http: web.Request, gateway: Gateway, limit: int) -> bytes:
+    try:
+        async with asyncio.timeout(gateway.config.limits.request_seconds):
+            return await _read(http, limit)
+    except TimeoutError as err:
+        raise ProblemError(408, "the request took too long to arrive") from err
 
 
 async def _read(http: web.Request, limit: int) -> bytes:
