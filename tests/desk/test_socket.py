@@ -54,6 +54,19 @@ async def test_typing_goes_both_ways(house: Any) -> None:
     await line.close()
 
 
+async def test_change_that_comes_with_a_hint_is_told(house: Any) -> None:
+    conversation = await house.heard()
+    mei = await house.enter("mei")
+    line = await _line(mei)
+    await line.send_json({"open": conversation})
+    await asyncio.sleep(0.1)
+    house.gateway.wake.signal(wake.conversation(conversation), {"type": "typing", "who": "customer"})
+    house.gateway.wake.signal(wake.conversation(conversation))
+    await _until(line, typing="customer")
+    await _until(line, look="conversation", conversation=conversation)
+    await line.close()
+
+
 async def test_line_is_for_our_own_page_with_a_session(house: Any) -> None:
     mei = await house.enter("mei")
     for browser, headers, expected in (

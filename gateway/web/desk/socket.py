@@ -78,13 +78,14 @@ class _Line:
         """Tell the page when the open conversation has changed, and when its customer types."""
         with self._visit.gateway.wake.listen(wake.conversation(id)) as signals:
             while not self._socket.closed:
-                hints = await signals.next()
-                typing = [hint for hint in hints if hint.get("type") == "typing"]
-                for hint in typing:
-                    await self._tell({"typing": hint.get("who", ""), "name": hint.get("name", ""), "conversation": id})
-                if not hints or len(typing) < len(hints):
-                    await asyncio.sleep(CALM)
-                    await self._tell({"look": "conversation", "conversation": id})
+                for hint in await signals.next():
+                    if hint.get("type") == "typing":
+                        await self._tell(
+                            {"typing": hint.get("who", ""), "name": hint.get("name", ""), "conversation": id}
+                        )
+                # A hint and a change at the same moment are one wake-up, so a hint alone also means "look".
+                await asyncio.sleep(CALM)
+                await self._tell({"look": "conversation", "conversation": id})
 
     async def _is_logged_in(self) -> bool:
         gateway = self._visit.gateway
