@@ -66,7 +66,7 @@ def _add_chat(commands: Any) -> None:
 def _add_test(commands: Any) -> None:
     parser = _command(commands, "test", "play conversation files and show where they go another way")
     parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="conversation files or folders of .txt files"
+        "files", nargs="+", type=Path, metavar="FILE", help="conversation files or folders of .txt files"
     )
     options.as_json(parser)
     parser.set_defaults(func=test)
@@ -229,7 +229,7 @@ def test(args: argparse.Namespace) -> int:
 
 
 def _scripts(paths: list[Path]) -> list[Path]:
-    found = [file for path in paths or [Path()] for file in (sorted(path.rglob("*.txt")) if path.is_dir() else [path])]
+    found = [file for path in paths for file in (sorted(path.rglob("*.txt")) if path.is_dir() else [path])]
     if not found:
         raise OperationError("no conversation files; name .txt files or a folder of them")
     return found
