@@ -30,7 +30,7 @@ REMOTE_SECONDS = 600.0
 
 def add(subparsers: Any) -> None:
     """Add the commands."""
-    _queue(subparsers, "inbox", "messages taken in", ("open", "done", "held"))
+    _queue(subparsers, "inbox", "messages taken in", ("open", "wait", "done", "held"))
     _queue(subparsers, "outbox", "messages to be sent", ("waiting", "sending", "sent", "unknown", "dead", "superseded"))
     _queue(subparsers, "dead", "dead letters, and messages whose fate is unknown", ())
     _queue(subparsers, "quarantine", "deliveries that could not be read", ("open", "replayed", "dropped"))

@@ -8,7 +8,7 @@ does not fail its neighbours. Times are UTC ``datetime``; ids made here are ungu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -16,6 +16,7 @@ import msgspec
 
 from channels.base import Accepted, Attachment, Inbound
 from normalizer.record import ComplaintRecord
+from transcription.base import Transcript
 
 BOT = "bot"
 #: The owner of a conversation that waits for a person.
@@ -132,8 +133,35 @@ class ConversationLine(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int = 0
 
 
+RecordingState = Literal["waiting", "heard", "failed"]
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that came as attachment number ``place`` (from 0) of a message, and what was heard in it.
+
+    ``digest`` is empty while the file is still to be fetched. ``error`` says why it failed, or why it still waits.
+    """
+
+    inbox_id: int
+    place: int
+    digest: str
+    state: RecordingState
+    tries: int = 0
+    error: str = ""
+    transcript: Transcript | None = None
+
+
+class ToHear(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that waits, with the message it came with and that conversation's open record (if any)."""
+
+    recording: Recording
+    conversation: str
+    number: str
+    message: Inbound
+
+
 class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An open inbox row: a message that nobody has processed yet."""
+    """An open inbox row: a message that nobody has processed yet, or one whose recordings were heard after all."""
 
     inbox_id: int
     key: str
@@ -141,6 +169,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     message: Inbound
     received_at: datetime
     tries: int = 0
+    recordings: tuple[Recording, ...] = ()
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,6 +297,10 @@ class Batch(Protocol):
         """Note that a row failed; with ``give_up`` it goes to ``held`` and no longer blocks its conversation."""
         ...
 
+    async def wait(self, conversation: str, inbox_id: int, places: Sequence[tuple[int, str]]) -> None:
+        """Put a row aside until its recordings, (place, digest) each, are heard; its conversation waits with it."""
+        ...
+
     async def release(self) -> None:
         """Give back what was not settled. Always called, also after errors."""
         ...
@@ -288,7 +321,7 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An inbox row as the operator sees it: states ``open``, ``done``, ``held`` (gave up; replayable)."""
+    """An inbox row as the operator sees it: ``open``, ``wait`` (to be heard), ``done``, ``held`` (gave up; replayable)."""
 
     id: int
     channel: str
@@ -418,6 +451,37 @@ class Store(Protocol):
     # flow
     async def claim_work(self, limit: int) -> Batch:
         """Up to ``limit`` conversations with open inbox rows, oldest first; per conversation in provider-time order."""
+        ...
+
+    # recordings
+    async def recordings_to_hear(self, limit: int, *, besides: Collection[tuple[int, int]] = ()) -> tuple[ToHear, ...]:
+        """What waits to be heard but ``besides`` (inbox id, place); first the messages that nobody has worked on yet."""
+        ...
+
+    async def recordings(self, conversation: str) -> tuple[Recording, ...]:
+        """The recordings of a conversation, oldest first."""
+        ...
+
+    async def heard_before(self, digest: str) -> Transcript | None:
+        """The transcript of a file with the same bytes."""
+        ...
+
+    async def recording_fetched(self, inbox_id: int, place: int, file: Attachment) -> None:
+        """The message's attachment is this file from now on."""
+        ...
+
+    async def recording_tried(self, inbox_id: int, place: int, error: str) -> None:
+        """Fetching or hearing failed for now; it waits on."""
+        ...
+
+    async def settle_recording(
+        self, inbox_id: int, place: int, state: RecordingState, *, error: str = "", transcript: Transcript | None = None
+    ) -> None:
+        """What became of a recording, written once. After its last recording a message is open, again if it was done."""
+        ...
+
+    async def defer_recordings(self, before: datetime) -> int:
+        """Open the rows that wait since ``before`` although their recordings are not heard; returns how many."""
         ...
 
     # outbox

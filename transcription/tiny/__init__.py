@@ -9,4 +9,4 @@ from __future__ import annotations
 from pathlib import Path
 
 #: The model as it comes with Allears; it hears English and Mandarin.
-MODEL = Path(__file__).with_name("model")
+MODEL = Path(__file__).with_name("tiny")

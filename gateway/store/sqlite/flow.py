@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
 
 from gateway.store.base import NewSend, Outcome, Stale, StoreError, Work, WorkItem
-from gateway.store.sqlite import outbox, records, rows, timeline
+from gateway.store.sqlite import outbox, recordings, records, rows, timeline
 from gateway.store.sqlite.writer import Writer
 
 #: Most open messages of one conversation in one piece of work; the rest comes with the next claim.
@@ -76,6 +79,10 @@ class ClaimedBatch:
             ),
         )
 
+    async def wait(self, conversation: str, inbox_id: int, places: Sequence[tuple[int, str]]) -> None:
+        conv, at = self._convs.get(conversation, -1), self._now()
+        await self._writer.do("wait", lambda c: recordings.wait(c, conv, inbox_id, places, at))
+
     async def release(self) -> None:
         self._claims.free(self)
 
@@ -85,7 +92,8 @@ def _heads(connection: sqlite3.Connection, taken: list[int], limit: int) -> dict
     heads: dict[int, int] = {}
     found = connection.execute(
         "SELECT conv, seq FROM inbox INDEXED BY inbox_open WHERE state = 'open'"
-        " AND conv NOT IN (SELECT value FROM json_each(?)) ORDER BY id",
+        " AND conv NOT IN (SELECT value FROM json_each(?))"
+        " AND conv NOT IN (SELECT conv FROM inbox INDEXED BY inbox_wait WHERE state = 'wait') ORDER BY id",
         (rows.encode(taken).decode(),),
     )
     for conv, seq in found:
@@ -110,20 +118,30 @@ def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
     ).fetchall()
     return Work(
         conversation=rows.conversation(row),
-        items=tuple(
-            WorkItem(
-                inbox_id=i[0],
-                key=i[1],
-                seq=i[2],
-                message=rows.inbound(i[3]),
-                received_at=rows.when(i[4]),
-                tries=i[5],
-            )
-            for i in items
-        ),
+        items=_with_recordings(connection, [_item(i) for i in items]),
         state=row[15],
         record=None if row[16] is None else rows.record(row[16]),
     )
+
+
+def _item(row: Sequence[Any]) -> WorkItem:
+    return WorkItem(
+        inbox_id=row[0],
+        key=row[1],
+        seq=row[2],
+        message=rows.inbound(row[3]),
+        received_at=rows.when(row[4]),
+        tries=row[5],
+    )
+
+
+def _with_recordings(connection: sqlite3.Connection, items: Sequence[WorkItem]) -> tuple[WorkItem, ...]:
+    """Most messages have no file, and nothing is asked for them."""
+    with_files = [item.inbox_id for item in items if item.message.attachments]
+    if not with_files:
+        return tuple(items)
+    found = recordings.of_rows(connection, with_files)
+    return tuple(msgspec.structs.replace(item, recordings=found.get(item.inbox_id, ())) for item in items)
 
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:

@@ -158,6 +158,7 @@ def inbox(connection: sqlite3.Connection, *, state: str, cursor: str, limit: int
         " o.state_at, o.error FROM inbox o JOIN conversation c ON c.n = o.conv"
     )
     states = {"": "1", "open": "o.state = 'open'", "held": "o.state = 'held'", "done": "o.state = 'done'"}
+    states["wait"] = "o.state = 'wait'"
     return _by_id(connection, select, states, state, cursor, limit, _inbox_row)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from channels.base import Accepted, Inbound
+from channels.base import Accepted, Attachment, Inbound
 from gateway.context import utc_now
 from gateway.store.base import (
     Agent,
@@ -21,10 +21,13 @@ from gateway.store.base import (
     NewSend,
     Page,
     Quarantined,
+    Recording,
+    RecordingState,
     Send,
     SendResult,
     StoreUnavailable,
     Tally,
+    ToHear,
     View,
 )
 from gateway.store.sqlite import (
@@ -36,6 +39,7 @@ from gateway.store.sqlite import (
     listings,
     outbox,
     people,
+    recordings,
     records,
     rows,
     timeline,
@@ -43,6 +47,7 @@ from gateway.store.sqlite import (
 from gateway.store.sqlite.readers import Readers
 from gateway.store.sqlite.writer import Observer, Writer
 from normalizer.record import ComplaintRecord
+from transcription.base import Transcript
 
 T = TypeVar("T")
 
@@ -161,6 +166,36 @@ class SqliteStore:
             await batch.release()
             raise
         return batch
+
+    # --- recordings
+
+    async def recordings_to_hear(self, limit: int, *, besides: Collection[tuple[int, int]] = ()) -> tuple[ToHear, ...]:
+        return self._readers.near(lambda c: recordings.waiting(c, limit, besides))
+
+    async def recordings(self, conversation: str) -> tuple[Recording, ...]:
+        return self._readers.near(lambda c: recordings.of_conversation(c, conversation))
+
+    async def heard_before(self, digest: str) -> Transcript | None:
+        return self._readers.near(lambda c: recordings.known(c, digest))
+
+    async def recording_fetched(self, inbox_id: int, place: int, file: Attachment) -> None:
+        await self._do("recording_fetched", lambda c: recordings.fetched(c, inbox_id, place, file))
+
+    async def recording_tried(self, inbox_id: int, place: int, error: str) -> None:
+        await self._do("recording_tried", lambda c: recordings.tried(c, inbox_id, place, error))
+
+    async def settle_recording(
+        self, inbox_id: int, place: int, state: RecordingState, *, error: str = "", transcript: Transcript | None = None
+    ) -> None:
+        at = self._now()
+        await self._do(
+            "settle_recording",
+            lambda c: recordings.settle(c, inbox_id, place, state, error=error, transcript=transcript, at=at),
+        )
+
+    async def defer_recordings(self, before: datetime) -> int:
+        since, at = rows.micros(before), self._now()
+        return await self._do("defer_recordings", lambda c: recordings.defer(c, since, at))
 
     # --- outbox
 

@@ -1,0 +1,146 @@
+"""Recordings that came with messages: from waiting to be heard to their transcripts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from channels.base import Attachment
+from gateway.store.base import Recording, RecordingState, ToHear
+from gateway.store.sqlite import rows
+from transcription.base import Transcript
+
+_COLUMNS = "r.inbox, r.place, r.digest, r.state, r.tries, r.error, r.body"
+_transcript = msgspec.json.Decoder(Transcript)
+
+
+def wait(connection: sqlite3.Connection, conv: int, inbox_id: int, places: Sequence[tuple[int, str]], at: int) -> None:
+    """Note the recordings (place, digest) of an open row, which waits from now on until they are heard."""
+    done = connection.execute(
+        "UPDATE inbox SET state = 'wait', state_at = ? WHERE id = ? AND conv = ? AND state = 'open'",
+        (at, inbox_id, conv),
+    )
+    if done.rowcount:
+        connection.executemany(
+            "INSERT OR IGNORE INTO recording (inbox, place, conv, digest) VALUES (?, ?, ?, ?)",
+            [(inbox_id, place, conv, digest) for place, digest in places],
+        )
+
+
+def of_rows(connection: sqlite3.Connection, inbox_ids: Collection[int]) -> dict[int, tuple[Recording, ...]]:
+    """The recordings of some inbox rows."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM recording r WHERE r.inbox IN (SELECT value FROM json_each(?)) ORDER BY r.inbox, r.place",  # noqa: S608 - our own columns
+        (rows.encode(list(inbox_ids)).decode(),),
+    )
+    by_row: dict[int, tuple[Recording, ...]] = {}
+    for row in found.fetchall():
+        by_row[row[0]] = (*by_row.get(row[0], ()), _recording(row))
+    return by_row
+
+
+def of_conversation(connection: sqlite3.Connection, conversation: str) -> tuple[Recording, ...]:
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM conversation c JOIN recording r ON r.conv = c.n WHERE c.id = ? ORDER BY r.inbox, r.place",  # noqa: S608 - our own columns
+        (conversation,),
+    )
+    return tuple(_recording(row) for row in found.fetchall())
+
+
+def waiting(connection: sqlite3.Connection, limit: int, besides: Collection[tuple[int, int]]) -> tuple[ToHear, ...]:
+    """What is to be heard, oldest first: rows that hold their conversation back before those that do not."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS}, c.id, c.number, i.body FROM recording r INDEXED BY recording_waiting"  # noqa: S608 - our own columns
+        " JOIN inbox i ON i.id = r.inbox JOIN conversation c ON c.n = r.conv"
+        " WHERE r.state = 'waiting' ORDER BY i.state <> 'wait', r.inbox LIMIT ?",
+        (limit + len(besides),),
+    )
+    made = (
+        ToHear(recording=_recording(row), conversation=row[7], number=row[8], message=rows.inbound(row[9]))
+        for row in found.fetchall()
+        if (row[0], row[1]) not in besides
+    )
+    return tuple(made)[:limit]
+
+
+def known(connection: sqlite3.Connection, digest: str) -> Transcript | None:
+    """What was heard before in a file with the same bytes."""
+    row = connection.execute(
+        "SELECT body FROM recording WHERE digest = ? AND state = 'heard' LIMIT 1", (digest,)
+    ).fetchone()
+    return None if row is None else _transcript.decode(row[0])
+
+
+def fetched(connection: sqlite3.Connection, inbox_id: int, place: int, file: Attachment) -> None:
+    """The file behind a link is here: the message names it from now on."""
+    row = connection.execute("SELECT body, conv FROM inbox WHERE id = ?", (inbox_id,)).fetchone()
+    body, conv = rows.found(row, f"inbox row {inbox_id}")
+    message = rows.inbound(body)
+    if place >= len(message.attachments):  # erased meanwhile
+        return
+    files = tuple(file if n == place else one for n, one in enumerate(message.attachments))
+    changed = rows.encode(msgspec.structs.replace(message, attachments=files))
+    connection.execute("UPDATE inbox SET body = ? WHERE id = ?", (changed, inbox_id))
+    connection.execute("UPDATE recording SET digest = ? WHERE inbox = ? AND place = ?", (file.digest, inbox_id, place))
+    if file.digest:
+        connection.execute("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", (file.digest, conv))
+
+
+def settle(
+    connection: sqlite3.Connection,
+    inbox_id: int,
+    place: int,
+    state: RecordingState,
+    *,
+    error: str,
+    transcript: Transcript | None,
+    at: int,
+) -> None:
+    """What became of a recording, once. When it was the message's last one, the message is worked on (again)."""
+    body = b"" if transcript is None else rows.encode(transcript)
+    done = connection.execute(
+        "UPDATE recording SET state = ?, error = ?, body = ? WHERE inbox = ? AND place = ? AND state = 'waiting'",
+        (state, error, body, inbox_id, place),
+    )
+    if done.rowcount:
+        connection.execute(
+            "UPDATE inbox SET state = 'open', state_at = ?1 WHERE id = ?2 AND state IN ('wait', 'done') AND NOT EXISTS"
+            " (SELECT 1 FROM recording WHERE inbox = ?2 AND state = 'waiting')",
+            (at, inbox_id),
+        )
+
+
+def tried(connection: sqlite3.Connection, inbox_id: int, place: int, error: str) -> None:
+    """It could not be fetched or heard this time, and waits on."""
+    connection.execute(
+        "UPDATE recording SET tries = tries + 1, error = ? WHERE inbox = ? AND place = ? AND state = 'waiting'",
+        (error, inbox_id, place),
+    )
+
+
+def defer(connection: sqlite3.Connection, before: int, at: int) -> int:
+    """Let messages that wait since ``before`` go on without their transcripts; their recordings are heard later."""
+    done = connection.execute(
+        "UPDATE inbox SET state = 'open', state_at = ? WHERE state = 'wait' AND state_at <= ?", (at, before)
+    )
+    return done.rowcount
+
+
+def erase(connection: sqlite3.Connection, conv: int) -> int:
+    """What was said in a conversation's recordings goes with its files."""
+    return connection.execute("DELETE FROM recording WHERE conv = ?", (conv,)).rowcount
+
+
+def _recording(row: Sequence[Any]) -> Recording:
+    return Recording(
+        inbox_id=row[0],
+        place=row[1],
+        digest=row[2],
+        state=row[3],
+        tries=row[4],
+        error=row[5],
+        transcript=_transcript.decode(row[6]) if row[6] else None,
+    )
