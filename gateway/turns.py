@@ -22,6 +22,7 @@ from gateway.events import event_sends, events_between
 from gateway.numbers import case_number
 from gateway.status_link import status_url
 from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem
+from normalizer.answered import with_answers
 from normalizer.normalize import normalize
 from normalizer.record import ComplaintRecord, Deadlines, Standing, Status
 
@@ -200,7 +201,8 @@ class Turns:
         elif draft.owner == BOT and draft.status not in ENDED:
             draft.status = "waiting_customer" if decision.replies else "waiting_bot"
         if draft.record is not None:
-            draft.record = _standing(draft.record, **_changes(draft, decision))
+            answered = with_answers(draft.record, decision.state.slots, key=item.key, text=item.message.text)
+            draft.record = _standing(answered, **_changes(draft, decision))
         if decision.replies:
             draft.answered.append(decision.entry)
 
@@ -213,8 +215,8 @@ class Turns:
 
     def _hand_off(self, draft: Draft, item: WorkItem, handoff: Handoff) -> None:
         draft.status = "waiting_agent"
-        if draft.owner == NOBODY:
-            return
+        if draft.owner == NOBODY and handoff.reason != "risk":
+            return  # it waits for a person already; only a danger is worth telling again
         draft.owner = NOBODY
         draft.handed_off.append(handoff.reason)
         draft.notices.append(
