@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -86,8 +85,6 @@ class Bench:
         filled = "e" in self._only
         if filled:
             fill.fill(self._folder / "accept+", self._sizes.stored, self._tell)
-            self._tell("copying the filled store")
-            shutil.copytree(self._folder / "accept+", self._folder / "full+")
         series = rounds.throughput(self._folder, self._sizes, self._tell, filled=filled)
         self.told["throughput"] = table.figures(series)
         self.told["replies a message"] = share = rounds.replies(self._folder / "full")

@@ -130,7 +130,7 @@ def replies(folder: Path) -> float:
 
 @contextmanager
 def servers(folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Server]]:
-    """Running servers by kind: ``bare``, ``accept`` and ``full``, and the latter two with a ``+`` for a filled store."""
+    """Running servers by kind: ``bare``, ``accept`` and ``full``, the latter two also with a ``+`` for a filled store."""
     with ExitStack() as stack:
         running = {}
         for kind in kinds:
@@ -142,29 +142,41 @@ def servers(folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Server]]:
 
 
 def throughput(folder: Path, sizes: Sizes, tell: Tell, *, filled: bool) -> Series:
-    """(a), (b) and, when there are filled stores, (e)."""
-    kinds = ["bare", "accept", "full", *(["accept+", "full+"] if filled else [])]
+    """(a), (b) and, when there is a filled store, (e). Accepting comes first: it leaves its messages open."""
     series = Series()
-    with servers(folder, kinds) as running:
-        for n in range(sizes.rounds + 1):
-            for name, sample in _round(running, folder, sizes, lambda what: tell(f"round {n}/{sizes.rounds} {what}")):  # noqa: B023
-                if n:  # the first one warms the servers up
-                    series.add(name, sample)
+    for kind in ("accept", "full"):
+        with servers(folder, ["bare", kind, *([f"{kind}+"] if filled else [])]) as running:
+            for n in range(sizes.rounds + 1):
+                for name, sample in _round(running, folder, sizes, n, tell):
+                    if n:  # the first one warms the servers up
+                        series.add(name, sample)
+        if filled and kind == "accept":
+            _close(folder / "accept+")
+            (folder / "accept+").rename(folder / "full+")
     return series
 
 
-def _round(running: dict[str, Server], folder: Path, sizes: Sizes, tell: Tell) -> Iterator[tuple[str, Sample]]:
-    counts = {1: sizes.messages // 8, 16: sizes.messages // 2, 64: sizes.messages}
+def _round(running: dict[str, Server], folder: Path, sizes: Sizes, n: int, tell: Tell) -> Iterator[tuple[str, Sample]]:
+    """One turn of each server."""
+    counts = {64: sizes.messages}
+    if "accept" in running:
+        counts |= {1: sizes.messages // 8, 16: sizes.messages // 2}
     for connections, count in counts.items():
         for kind, server in running.items():
-            if kind.startswith("full") or (kind == "accept+" and connections != 64):
+            if kind == "accept+" and connections != 64:
                 continue
-            tell(f"{kind} {connections}")
-            yield f"{kind} {connections}", accept(server, connections, count)
-    for kind in ("full", "full+"):
-        if kind in running:
-            tell(kind)
-            yield kind, full(running[kind], folder / kind, 64, sizes.messages // 2)
+            tell(f"round {n}/{sizes.rounds}: {kind}, {connections} connections")
+            if kind.startswith("full"):
+                yield kind, full(server, folder / kind, connections, count // 2)
+            else:
+                peer = " beside full" if kind == "bare" and "full" in running else ""
+                yield f"{kind} {connections}{peer}", accept(server, connections, count)
+
+
+def _close(folder: Path) -> None:
+    """What accepting left open is closed, so that the full way begins with an empty inbox."""
+    with closing(sqlite3.connect(folder / "data" / "allears.db")) as connection, connection:
+        connection.execute("UPDATE inbox SET state = 'done' WHERE state = 'open'")
 
 
 def latency(folder: Path, rate: float, sizes: Sizes, tell: Tell) -> Series:
