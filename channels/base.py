@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -106,6 +106,14 @@ class Unknown(ChannelError):
     """The platform may or may not have sent it: never repeated by itself unless the channel can look."""
 
 
+class Withheld(ChannelError):
+    """Not sent on purpose (enough was said already): the row is put aside with the reason, nobody is disturbed."""
+
+
+class MissingExtra(ModuleNotFoundError):
+    """A channel needs libraries that are not installed; the message says which command installs them."""
+
+
 # --- what comes in ------------------------------------------------------------------------------------
 
 
@@ -170,7 +178,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 InboundKind = Literal["message", "edit", "delete", "status", "event"]
-MachineKind = Literal["", "auto_reply", "bounce", "list", "echo", "blocked"]
+MachineKind = Literal["", "auto_reply", "bounce", "list", "echo", "blocked", "copy"]
+Silence = Literal["", "person", "history"]
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -206,7 +215,15 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the thing complained about happened, where the sender states it as a field."""
     origin: str = ""
     """The door it came by before it reached this channel: ``counter``, ``letter``, ``phone``, an app's name."""
+    whole: str = ""
+    """All that was written where ``text`` is only the new part of it (a mail with its quoted history)."""
+    silent: Silence = ""
+    """No automatic answer may follow: a ``person`` decides about it, or it is ``history`` taken over from an archive."""
+    linked: str = ""
+    """Another thread that this one points at without belonging to it (a forward, an answer by a stranger)."""
     raw: bytes = b""
+    raw_file: str = ""
+    """sha256 of the file that holds the event where it is too large for a row; ``raw`` is empty then."""
 
     @property
     def digest(self) -> str:
@@ -227,12 +244,31 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: bool
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One hand-over of a pull channel: messages, the cursor after them, and the ack to call after the commit."""
+class Memo(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that a channel must still know after a restart: what it has seen, where an answer belongs.
 
-    messages: tuple[Inbound, ...]
+    ``about`` is ``<account>/<thread>`` where the value says something of a person: it is erased with that conversation.
+    """
+
+    key: str
+    value: str
+    about: str = ""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One hand-over of a pull channel: messages, the cursor after them, and the ack to call after the commit.
+
+    ``memos`` are kept in the transaction of the messages. A delivery without messages says that the channel has looked:
+    ``waiting`` is how many messages it knows of and has not handed over, ``trouble`` what an operator must see
+    although messages still come.
+    """
+
+    messages: tuple[Inbound, ...] = ()
     cursor: str | None = None
     ack: Callable[[], Awaitable[None]] | None = None
+    memos: tuple[Memo, ...] = ()
+    waiting: int = 0
+    trouble: str = ""
 
 
 # --- what goes out ------------------------------------------------------------------------------------
@@ -419,11 +455,68 @@ class Keyed(Protocol):
 
 
 @runtime_checkable
+class RecordsCalls(Protocol):
+    """A channel whose files are recordings of calls: with one channel nobody knows who speaks, with two it is ``speakers``.
+
+    Nothing can be said through it: its customers are called, or written to by another channel.
+    """
+
+    speakers: tuple[str, str]
+    """Whose voice the first and the second channel hold: ``customer`` and ``agent`` in either order."""
+
+
+@runtime_checkable
+class FetchesFiles(Protocol):
+    """A channel whose messages name files behind links that want credentials."""
+
+    def fetching(self, attachment: Attachment) -> Call:
+        """The call that fetches the file of an attachment with a ``url``."""
+        ...
+
+
+class Memory(Protocol):
+    """What the gateway remembers for a channel, durably and for all its accounts."""
+
+    async def recall(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """The values of those keys that are known."""
+        ...
+
+    async def remember(self, memos: Sequence[Memo]) -> None:
+        """Keep facts now: they are durable when this returns. A key that is there already gets the new value."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A channel that has to know what it saw and said before."""
+
+    def use_memory(self, memory: Memory) -> None:
+        """Take the memory. Called before the start."""
+        ...
+
+
+@runtime_checkable
+class RoundTrip(Protocol):
+    """A channel that can write to itself."""
+
+    async def round_trip(self, tools: Tools) -> tuple[Finding, ...]:
+        """Send ourselves a message, read it back and remove it."""
+        ...
+
+
+@runtime_checkable
 class PullChannel(Channel, Protocol):
     """A platform that we ask."""
 
-    def deliveries(self, cursor: str | None, tools: Tools) -> AsyncIterator[Delivery]:
-        """Deliveries after ``cursor`` (None at the first connect), for ever."""
+    def deliveries(self, cursor: str | None, tools: Tools) -> AsyncGenerator[Delivery, None]:
+        """Deliveries after ``cursor`` (None at the first connect), for ever. Closing it ends the connection.
+
+        The next one is made when the last one is committed and its ``ack`` has been called.
+
+        Raises:
+            Retry: the connection is gone, make a new one.
+            Unauthorized: our credentials are bad.
+        """
         ...
 
 
@@ -472,6 +565,11 @@ def names(package: str = "channels") -> list[str]:
 
 
 def load(name: str, package: str = "channels") -> type[Channel]:
-    """The class behind a channel's name (its module's ``CHANNEL``). Raises ModuleNotFoundError."""
-    channel: type[Channel] = importlib.import_module(f"{package}.{name}").CHANNEL
+    """The class behind a channel's name (its module's ``CHANNEL``). Raises ModuleNotFoundError, :class:`MissingExtra`."""
+    try:
+        channel: type[Channel] = importlib.import_module(f"{package}.{name}").CHANNEL
+    except ModuleNotFoundError as err:
+        if err.name is None or err.name.partition(".")[0] == package.partition(".")[0]:
+            raise
+        raise MissingExtra(f"the channel `{name}` needs `{err.name}`: pip install 'allears[{name}]'") from err
     return channel

@@ -286,8 +286,16 @@ def channel_settings(loaded: Loaded) -> Iterator[tuple[str, str, msgspec.Struct]
             )
         for account, tree in accounts.items():
             key = f"channels.{name}.{account}"
-            settings = convert(tree, channels.load(name).settings, file=loaded.file, text=loaded.text, prefix=key)
+            settings = convert(tree, _channel(loaded, name).settings, file=loaded.file, text=loaded.text, prefix=key)
             yield name, account, settings
+
+
+def _channel(loaded: Loaded, name: str) -> type[channels.Channel]:
+    try:
+        return channels.load(name)
+    except channels.MissingExtra as err:
+        key = f"channels.{name}"
+        raise ConfigError(str(err), file=loaded.file, line=line_of(loaded.text, key), key=key) from err
 
 
 def sink_settings(loaded: Loaded) -> Iterator[tuple[str, str, msgspec.Struct]]:

@@ -7,12 +7,14 @@ from datetime import datetime
 
 import msgspec
 
-from channels.base import Accepted, Attachment, Inbound
+from channels.base import Accepted, Attachment, Inbound, Memo
 from gateway import wake
 from gateway.context import Gateway
 
 #: A message of more characters is cut in the view; the whole text is kept as a file beside it.
 CUT_MARK = " […]"
+#: Events of more bytes are kept as a file, not in their row.
+RAW_ROW = 256 * 1024
 
 
 async def accept(
@@ -21,16 +23,17 @@ async def accept(
     *,
     received_at: datetime,
     cursor: tuple[str, str, str] | None = None,
+    memos: tuple[str, Sequence[Memo]] | None = None,
 ) -> tuple[Accepted, ...]:
-    """Write messages (with the pull cursor), all or none; when this returns they are durable.
+    """Write messages (with the pull cursor and memos), all or none; when this returns they are durable.
 
     Files come first: they are on the disk before the transaction that names them.
 
     Raises:
         StoreUnavailable: nothing was written; the platform must keep its copy.
     """
-    kept = [await _keep_files(gateway, message) for message in messages]
-    accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor)
+    kept = [await _keep_raw(gateway, await _keep_files(gateway, message)) for message in messages]
+    accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor, memos=memos)
     _tell(gateway, kept, accepted)
     return accepted
 
@@ -63,6 +66,16 @@ async def _keep_files(gateway: Gateway, message: Inbound) -> Inbound:
         files.append(await gateway.blobs.put(whole, name="full-text.txt", type="text/plain", limit=max(len(whole), 1)))
         text = text[: gateway.config.limits.text] + CUT_MARK
     return msgspec.structs.replace(message, attachments=tuple(files), text=text)
+
+
+async def _keep_raw(gateway: Gateway, message: Inbound) -> Inbound:
+    """A large event as it came (a mail with its files) becomes a file beside the row."""
+    if len(message.raw) <= RAW_ROW:
+        return message
+    file = await gateway.blobs.put(
+        message.raw, name="raw", type="application/octet-stream", limit=max(len(message.raw), 1)
+    )
+    return msgspec.structs.replace(message, raw=b"", raw_file=file.digest)
 
 
 async def _keep(gateway: Gateway, attachment: Attachment) -> Attachment:

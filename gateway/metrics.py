@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -38,6 +38,21 @@ _ROW_GAUGES = (
 )
 
 
+#: Seconds without a whole look at a mailbox or its like after which the operator is told.
+PULL_SILENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Pull:
+    """How the watcher of a pull channel's account stands; ``lag`` is that of the last message, in seconds."""
+
+    swept_at: float
+    looked: bool = False
+    waiting: int = 0
+    lag: float = 0.0
+    trouble: str = ""
+
+
 @dataclass(frozen=True)
 class Part:
     """A worker, channel account or sink: ``trouble`` is empty while it is well."""
@@ -58,6 +73,7 @@ class Metrics:
         self._clock = clock
         self._beats: dict[str, tuple[float, float]] = {}
         self._stopped: dict[str, str] = {}
+        self._pulls: dict[str, Pull] = {}
         self.registry = CollectorRegistry()
         self.accepted = self._counter("messages_accepted", "Messages that are durable.", "channel")
         self.duplicates = self._counter("duplicates_suppressed", "Messages that were there already.", "channel")
@@ -72,6 +88,9 @@ class Metrics:
         )
         self.reply_latency = self._histogram("reply_latency_seconds", "From the decision on a reply until it was sent.")
         self._down = Gauge("allears_stopped", "Parts that wait for an operator.", ["part"], registry=self.registry)
+        self._since_sweep = self._gauge("pull_last_sweep_seconds", "Seconds since an account was looked at.", "account")
+        self._pull_waiting = self._gauge("pull_waiting", "Messages known at the provider, not taken yet.", "account")
+        self._pull_lag = self._gauge("pull_lag_seconds", "Lag of the last message that was taken.", "account")
         self.store_up = Gauge("allears_store_up", "Whether the store answered.", registry=self.registry)
         self._rows = {
             field: Gauge(f"allears_{name}", help, registry=self.registry) for field, name, help in _ROW_GAUGES
@@ -95,9 +114,42 @@ class Metrics:
         if self._stopped.pop(part, None) is not None:
             self._down.labels(part).set(0)
 
-    def parts(self) -> Iterator[Part]:
-        """Every worker that ever beat, and every part that is stopped."""
+    def pulling(self, account: str) -> None:
+        """A watcher of ``channel/account`` starts; the time without a look counts from now."""
+        self._pulls[account] = Pull(self._clock())
+        self._since_sweep.labels(account).set_function(lambda: self._clock() - self._pulls[account].swept_at)
+
+    def swept(self, account: str, *, waiting: int, trouble: str = "") -> None:
+        """The watcher has looked at everything: ``waiting`` messages are known and not taken yet."""
+        self._pulls[account] = replace(
+            self._pulls[account], swept_at=self._clock(), looked=True, waiting=waiting, trouble=trouble
+        )
+        self._pull_waiting.labels(account).set(waiting)
+
+    def pulled(self, account: str, lag: float) -> None:
+        """A message was taken ``lag`` seconds after its provider had it."""
+        self._pulls[account] = replace(self._pulls[account], lag=lag)
+        self._pull_lag.labels(account).set(lag)
+
+    def pulls(self) -> dict[str, dict[str, float | None]]:
+        """For ``/readyz``: seconds since the last look (None before the first), lag of the last message, waiting."""
         now = self._clock()
+        return {
+            account: {
+                "last_sweep_seconds": round(now - pull.swept_at, 1) if pull.looked else None,
+                "lag_seconds": round(pull.lag, 1),
+                "waiting": pull.waiting,
+            }
+            for account, pull in sorted(self._pulls.items())
+        }
+
+    def parts(self) -> Iterator[Part]:
+        """Every worker that ever beat, every part that is stopped, and every watcher that cannot look."""
+        now = self._clock()
+        for account, pull in sorted(self._pulls.items()):
+            quiet = now - pull.swept_at
+            if f"intake:{account}" not in self._stopped and (pull.trouble or quiet > PULL_SILENCE):
+                yield Part(f"intake:{account}", pull.trouble or f"not looked at for {quiet:.0f} s")
         for name, (at, silence) in sorted(self._beats.items()):
             quiet = now - at
             yield Part(f"worker:{name}", f"no sign of life for {quiet:.0f} s" if quiet > silence else "")
@@ -115,6 +167,9 @@ class Metrics:
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(f"allears_{name}", help, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help: str, *labels: str) -> Gauge:
+        return Gauge(f"allears_{name}", help, labels, registry=self.registry)
 
     def _histogram(self, name: str, help: str, *labels: str) -> Histogram:
         return Histogram(f"allears_{name}", help, labels, buckets=SECONDS, registry=self.registry)

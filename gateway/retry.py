@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import get_args
 
-from channels.base import ChannelError, Expired, OutboundKind, Refused, Retry, Unauthorized, Unknown
+from channels.base import ChannelError, Expired, OutboundKind, Refused, Retry, Unauthorized, Unknown, Withheld
 from gateway.store.base import SendState
 
 #: Waiting times are stretched by up to this share, so that rows which failed together do not come back together.
@@ -43,6 +43,8 @@ def after_error(
     """The next step after ``err``. ``tries`` counts attempts so far, this one included; ``repeat`` allows one in doubt."""
     if isinstance(err, Unauthorized):
         return Next("waiting", now + timedelta(seconds=REST))
+    if isinstance(err, Withheld):
+        return Next("superseded")
     if isinstance(err, (Refused, Expired)):
         return Next("dead")
     if isinstance(err, Unknown) and not repeat:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from channels.base import Accepted, Attachment, Inbound
+from channels.base import Accepted, Attachment, Inbound, Memo
 from normalizer.record import ComplaintRecord
 from transcription.base import Transcript
 
@@ -425,9 +425,14 @@ class Store(Protocol):
 
     # intake
     async def append(
-        self, messages: Sequence[Inbound], *, received_at: datetime, cursor: tuple[str, str, str] | None = None
+        self,
+        messages: Sequence[Inbound],
+        *,
+        received_at: datetime,
+        cursor: tuple[str, str, str] | None = None,
+        memos: tuple[str, Sequence[Memo]] | None = None,
     ) -> tuple[Accepted, ...]:
-        """Write messages, all or none, with the pull cursor ``(channel, account, value)``.
+        """Write messages, all or none, with the pull cursor ``(channel, account, value)`` and a channel's memos.
 
         Same (channel, account, external id, digest): a duplicate, counted and not written. Same id with another
         digest: a new message. An ``edit`` or ``delete`` gets its own timeline line that refers to the earlier one.
@@ -435,6 +440,14 @@ class Store(Protocol):
         ...
 
     async def cursor(self, channel: str, account: str) -> str | None: ...
+
+    async def recall(self, channel: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """The values of those of a channel's memos that are known."""
+        ...
+
+    async def remember(self, channel: str, memos: Sequence[Memo]) -> None:
+        """Keep memos; a known key gets the new value."""
+        ...
 
     async def quarantine(
         self,

@@ -42,7 +42,10 @@ async def readyz(request: web.Request) -> web.Response:
     troubles = {part.name: part.trouble for part in sick if part.trouble}
     stopped = {part.name: part.trouble for part in parts if part.name not in troubles}
     if not troubles:
-        return web.json_response({"status": "degraded" if stopped else "ready", "stopped": stopped})
+        pulls = gateway.metrics.pulls()
+        return web.json_response(
+            {"status": "degraded" if stopped else "ready", "stopped": stopped} | ({"intake": pulls} if pulls else {})
+        )
     return problem(503, "Not ready", f"Sick: {', '.join(troubles)}.", parts=troubles, stopped=stopped)
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from channels.base import Accepted, Answer, Inbound, Request
+from channels.base import Accepted, Answer, Inbound, Memo, Request
 from gateway import app, config
 from gateway.context import GATEWAY, Gateway
 from gateway.store.base import InboxRow, Quarantined, StoreUnavailable
@@ -29,11 +29,16 @@ class FullStore(SqliteStore):
     full = False
 
     async def append(
-        self, messages: Sequence[Inbound], *, received_at: datetime, cursor: tuple[str, str, str] | None = None
+        self,
+        messages: Sequence[Inbound],
+        *,
+        received_at: datetime,
+        cursor: tuple[str, str, str] | None = None,
+        memos: tuple[str, Sequence[Memo]] | None = None,
     ) -> tuple[Accepted, ...]:
         if self.full:
             raise StoreUnavailable("the disk is full")
-        return await super().append(messages, received_at=received_at, cursor=cursor)
+        return await super().append(messages, received_at=received_at, cursor=cursor, memos=memos)
 
 
 class House:

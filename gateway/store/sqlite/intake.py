@@ -10,9 +10,9 @@ from datetime import datetime
 
 import msgspec
 
-from channels.base import Accepted, Inbound
+from channels.base import Accepted, Inbound, Memo
 from gateway.store.base import conversation_id
-from gateway.store.sqlite import rows
+from gateway.store.sqlite import memory, rows
 
 #: Characters of the last message that the lists and the search know.
 LAST_TEXT = 200
@@ -44,6 +44,7 @@ class Delivery:
     messages: list[Message]
     received_at: int
     cursor: tuple[str, str, str] | None
+    memos: tuple[str, Sequence[Memo]] | None = None
 
 
 #: A stored line: digest, conversation.n, seq.
@@ -63,9 +64,14 @@ class _Conversation:
     asked: int = 0
 
 
-def prepare(messages: Sequence[Inbound], received_at: datetime, cursor: tuple[str, str, str] | None) -> Delivery:
+def prepare(
+    messages: Sequence[Inbound],
+    received_at: datetime,
+    cursor: tuple[str, str, str] | None,
+    memos: tuple[str, Sequence[Memo]] | None = None,
+) -> Delivery:
     """Encode before the transaction: a message that cannot be encoded fails its own caller alone."""
-    return Delivery([_prepared(m) for m in messages], rows.micros(received_at), cursor)
+    return Delivery([_prepared(m) for m in messages], rows.micros(received_at), cursor, memos)
 
 
 def _prepared(m: Inbound) -> Message:
@@ -90,6 +96,9 @@ def append(connection: sqlite3.Connection, deliveries: Sequence[Delivery]) -> li
     cursors = [d.cursor for d in deliveries if d.cursor is not None]
     if cursors:
         connection.executemany("INSERT OR REPLACE INTO cursor (channel, account, value) VALUES (?, ?, ?)", cursors)
+    for d in deliveries:
+        if d.memos is not None:
+            memory.remember(connection, *d.memos)
     return accepted
 
 
@@ -175,6 +184,8 @@ class _Group:
         self._lines[key] = (m.digest, home.n, home.seq)
         if m.inbound.attachments:
             self._blobs.extend((a.digest, home.n) for a in m.inbound.attachments if a.digest)
+        if m.inbound.raw_file:
+            self._blobs.append((m.inbound.raw_file, home.n))
         return home.seq
 
     def _home(self, m: Message) -> _Conversation:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from channels.base import Accepted, Attachment, Inbound
+from channels.base import Accepted, Attachment, Inbound, Memo
 from gateway.context import utc_now
 from gateway.store.base import (
     Agent,
@@ -37,6 +37,7 @@ from gateway.store.sqlite import (
     flow,
     intake,
     listings,
+    memory,
     outbox,
     people,
     recordings,
@@ -124,9 +125,14 @@ class SqliteStore:
     # --- intake
 
     async def append(
-        self, messages: Sequence[Inbound], *, received_at: datetime, cursor: tuple[str, str, str] | None = None
+        self,
+        messages: Sequence[Inbound],
+        *,
+        received_at: datetime,
+        cursor: tuple[str, str, str] | None = None,
+        memos: tuple[str, Sequence[Memo]] | None = None,
     ) -> tuple[Accepted, ...]:
-        delivery = intake.prepare(messages, received_at, cursor)
+        delivery = intake.prepare(messages, received_at, cursor, memos)
         return await self._writer.merge("append", intake.append, delivery)
 
     async def cursor(self, channel: str, account: str) -> str | None:
@@ -136,6 +142,12 @@ class SqliteStore:
             ).fetchone()
         )
         return None if row is None else str(row[0])
+
+    async def recall(self, channel: str, keys: Sequence[str]) -> Mapping[str, str]:
+        return self._readers.near(lambda c: memory.recall(c, channel, keys))
+
+    async def remember(self, channel: str, memos: Sequence[Memo]) -> None:
+        await self._do("remember", lambda c: memory.remember(c, channel, memos))
 
     async def quarantine(
         self,
