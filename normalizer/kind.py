@@ -19,8 +19,17 @@ GOOD = 1.0
 #: Longer messages tell a story: a word of thanks or of taking back in them is a part of it.
 STORY = 160
 
+#: A question of more characters than this, in letters or in Chinese, tells a story too.
+QUESTION = 160
+HAN_QUESTION = 60
+
+#: A heading or an opening: what kind of message it is stands here.
+HEAD = 40
+
 #: Wishes that nobody has who is content.
 _SORE = frozenset({"refund", "compensation", "apology", "replacement", "repair"})
+#: Wishes that follow one's own slip as well as ours.
+_MILD = frozenset({"correction", "invoice", "information", "cancellation"})
 
 
 class Signs(NamedTuple):
@@ -76,22 +85,66 @@ def _chaser(signs: Signs) -> Verdict | None:
 
 def _complaint(signs: Signs) -> Verdict | None:
     hits, weight = _said(signs, "complaint")
-    if weight:
-        return Verdict("complaint", min(0.95, 0.75 + 0.1 * weight), hits, "kind.words")
-    suggests = _said(signs, "suggestion")[1] >= 1
-    if signs.tone.score <= (VERY_BAD if suggests else BAD):
-        return Verdict("complaint", round(min(0.9, 0.55 - signs.tone.score * 0.05), 2), signs.tone.bad[:4], "kind.tone")
-    grave = [risk for risk in signs.risks if risk.value != "vulnerable" and risk.confidence >= 0.6]
-    if grave and signs.tone.score < GOOD and not (_asks(signs) and signs.tone.score >= 0):
-        return Verdict("complaint", 0.7, grave[0].hits, "kind.risk")
-    if signs.tone.score <= SORE and signs.demands and not suggests and not _asks(signs):
+    score, plainly = signs.tone.score, _only_asks(signs)
+    if weight >= (2 if plainly else 1) or (weight and score < 0 and not plainly):
+        return Verdict("complaint", round(min(0.95, 0.65 + 0.1 * weight), 2), hits, "kind.words")
+    suggests = _suggests(signs)
+    if score <= (VERY_BAD if suggests or plainly else BAD):
+        return Verdict("complaint", round(min(0.9, 0.55 - score * 0.05), 2), signs.tone.bad[:4], "kind.tone")
+    if verdict := _by_risk(signs, plainly):
+        return verdict
+    if suggests or plainly:
+        return None
+    asks = _asks(signs) and len(signs.plain) <= STORY
+    if weight and not asks:
+        return Verdict("complaint", 0.6, hits, "kind.words")
+    if score <= SORE and not asks and (any(d.value not in _MILD for d in signs.demands) or len(signs.plain) > STORY):
         return Verdict("complaint", 0.55, signs.tone.bad[:4], "kind.tone")
+    return _by_trouble(signs) if not asks or _accuses(signs) else None
+
+
+def _by_risk(signs: Signs, plainly: bool) -> Verdict | None:
+    """Danger is a complaint where it is told; a question whether fire is insured is none."""
+    grave = [risk for risk in signs.risks if risk.value != "vulnerable" and risk.confidence >= 0.6]
+    if not grave or signs.tone.score >= (0 if _asks(signs) else GOOD):
+        return None
+    if plainly and not (find(signs.hits, "modifiers", "oneself") or find(signs.hits, "modifiers", "helpless")):
+        return None
+    return Verdict("complaint", 0.7, grave[0].hits, "kind.risk")
+
+
+def _by_trouble(signs: Signs) -> Verdict | None:
+    """A sub-category is a trouble by itself (broken, late, charged twice)."""
     matter = signs.category
-    if matter and "/" in matter.value and not _asks(signs) and not suggests:
-        said = sum(hit.weight for hit in matter.hits if hit.label == matter.value)
-        if signs.tone.score < 0 or (said >= 1 and signs.tone.score < GOOD):
-            return Verdict("complaint", 0.6, matter.hits, "kind.matter")
+    if not matter or "/" not in matter.value:
+        return None
+    if signs.demands and all(demand.value in _MILD for demand in signs.demands) and signs.tone.score > BAD:
+        return None
+    said = sum(hit.weight for hit in matter.hits if hit.label == matter.value)
+    if signs.tone.score < 0 or (said >= 1 and signs.tone.score < GOOD):
+        return Verdict("complaint", 0.6, matter.hits, "kind.matter")
     return None
+
+
+def _only_asks(signs: Signs) -> bool:
+    """A short question that accuses nobody: how, when, how much ("退款多久到账", "怎么投诉")."""
+    plain = signs.plain
+    if len(plain) > (QUESTION if plain.isascii() else HAN_QUESTION) or not _asks(signs):
+        return False
+    return not _accuses(signs) and not any(hit.weight >= 2 for hit in signs.tone.bad)
+
+
+def _accuses(signs: Signs) -> bool:
+    """凭什么, why, how come: a question that is a reproach; or 我的…怎么办, what should I do."""
+    if find(signs.hits, "modifiers", "reproach"):
+        return True
+    return bool(find(signs.hits, "modifiers", "helpless") and find(signs.hits, "modifiers", "oneself"))
+
+
+def _suggests(signs: Signs) -> bool:
+    """A suggestion, and no complaint that ends with one: its word stands at the head, or in a short message."""
+    hits, weight = _said(signs, "suggestion")
+    return weight >= 1 and (len(signs.plain) <= STORY or hits[0].start < HEAD)
 
 
 def _asks(signs: Signs) -> bool:

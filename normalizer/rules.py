@@ -49,7 +49,10 @@ FILES = (
 )
 
 _WEIGHTS = {"strong": 2.0, "words": 1.0, "weak": 0.5}
-_MODIFIERS = ("negation", "stronger", "weaker", "contrast", "question", "condition", "irony", "greeting", "opening")
+_MODIFIERS = (
+    "negation", "stronger", "weaker", "contrast", "question", "reproach", "helpless", "oneself", "condition", "irony",
+    "greeting", "opening",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

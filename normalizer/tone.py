@@ -16,6 +16,8 @@ LATIN_REACH = 20
 MAX_BEFORE = 6
 
 _STOPS = frozenset("。！？!?；;\n，,、.:：")
+#: The modifiers that a word after them feels; question words and pronouns are not among them.
+_TURNING = frozenset({"negation", "stronger", "weaker", "contrast", "condition"})
 _NEGATED_GOOD = -0.9
 _NEGATED_BAD = -0.4
 _AFTER_BUT = 1.4
@@ -38,7 +40,7 @@ class Around:
 
     def __init__(self, plain: str, hits: Hits) -> None:
         self._plain = plain
-        self._mods = hits.get("modifiers", [])
+        self._mods = [hit for hit in hits.get("modifiers", ()) if hit.label in _TURNING]
         self._at = [hit.start for hit in self._mods]
 
     def before(self, hit: Hit) -> tuple[int, float]:
