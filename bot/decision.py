@@ -11,7 +11,7 @@ from normalizer.record import ComplaintRecord, Disposition
 
 ReplyKind = Literal["receipt", "answer", "question", "status", "survey"]
 HandoffReason = Literal[
-    "request", "anger", "risk", "urgency", "doubt", "misses", "failure", "not_helped", "complaint", "entry"
+    "request", "anger", "risk", "urgency", "doubt", "misses", "failure", "not_helped", "complaint", "entry", "call"
 ]
 
 

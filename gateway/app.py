@@ -11,7 +11,7 @@ from typing import Protocol
 from aiohttp import web
 
 from channels import base as channels
-from channels.base import Channel, Keyed, Secret
+from channels.base import Channel, Keyed, PullChannel, Remembers, Secret
 from gateway.blobs import Blobs
 from gateway.calendar import Calendar
 from gateway.config import Loaded, channel_settings, sink_settings
@@ -19,11 +19,14 @@ from gateway.context import GATEWAY, Gateway, utc_now
 from gateway.desk.leases import Leases
 from gateway.egress import Egress
 from gateway.flow import Flow
+from gateway.hearing import Hearing
 from gateway.housekeeping import Housekeeping
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
+from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
+from gateway.pull import Pull
 from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
 from gateway.store.base import Store
@@ -45,15 +48,17 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
     config = loaded.config
     Calendar(config.company)  # a calendar that cannot be read must stop the start, not the first complaint
     keys = Keys(Secret(config.secret))
+    store = store or SqliteStore(loaded.data / "allears.db", clock=clock)
     return Gateway(
         config=config,
-        store=store or SqliteStore(loaded.data / "allears.db", clock=clock),
+        store=store,
         wake=LocalWake(),
         blobs=Blobs(loaded.data / "blobs"),
         egress=Egress(config.egress.allow),
         keys=keys,
         metrics=Metrics(),
-        channels=_channels(loaded, keys),
+        shelf=loaded.path(config.speech.models),
+        channels=_channels(loaded, keys, store),
         sinks=_sinks(loaded),
         knowledge=read_knowledge(loaded.path(config.bot.knowledge) if config.bot.knowledge else None),
         rules=read_rules(loaded.path(config.bot.rules) if config.bot.rules else None),
@@ -90,7 +95,9 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
-    jobs = (Flow(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway))
+    watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if isinstance(channel, PullChannel)]
+    own = (Flow(gateway), Hearing(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway))
+    jobs: tuple[Worker, ...] = (*own, *watchers)
     workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
     yield
     for worker in workers:
@@ -114,12 +121,14 @@ async def _kept_running(worker: Worker) -> None:
             await asyncio.sleep(RESTART_PAUSE)
 
 
-def _channels(loaded: Loaded, keys: Keys) -> dict[tuple[str, str], Channel]:
+def _channels(loaded: Loaded, keys: Keys, store: Store) -> dict[tuple[str, str], Channel]:
     made: dict[tuple[str, str], Channel] = {}
     for name, account, settings in channel_settings(loaded):
         channel = made[name, account] = channels.load(name)(account, settings)
         if isinstance(channel, Keyed):
             channel.use_key(keys.key(f"channel {name}/{account}"))
+        if isinstance(channel, Remembers):
+            channel.use_memory(StoreMemory(store, name))
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -45,6 +46,8 @@ class Gateway:
     sinks: Mapping[str, Sink]
     knowledge: Knowledge
     rules: Rules
+    shelf: Path = Path("models")
+    """The folder of the speech models."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
 

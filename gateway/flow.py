@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from bot.knowledge import Knowledge
-from gateway import wake
+from gateway import spoken, wake
 from gateway.context import Gateway
 from gateway.store.base import Batch, NotFound, Stale, StoreError, StoreUnavailable, Work
 from gateway.turns import Decided, Turns
@@ -61,7 +63,10 @@ class Flow:
 
     async def _decide(self, batch: Batch) -> list[Decided]:
         decided = []
-        for work in batch.work:
+        for claimed in batch.work:
+            work = await self._heard_so_far(batch, claimed)
+            if not work.items:
+                continue
             try:
                 decided.append(self._rules_in_force().decide(work, self._gateway.clock()))
             except Exception as err:  # a fault in the rules must not lose the message: any kind is kept and shown
@@ -69,6 +74,16 @@ class Flow:
                 decided += await self._failed(batch, work, err)
             await asyncio.sleep(0)
         return decided
+
+    async def _heard_so_far(self, batch: Batch, work: Work) -> Work:
+        """The messages up to the first with a recording to hear; that one waits, and what follows it waits for it."""
+        channel = self._gateway.channels.get((work.conversation.channel, work.conversation.account))
+        for n, item in enumerate(work.items):
+            if places := spoken.unheard(item, channel):
+                await batch.wait(work.conversation.id, item.inbox_id, places)
+                self._gateway.wake.signal(wake.HEARING)
+                return msgspec.structs.replace(work, items=work.items[:n])
+        return work
 
     async def _failed(self, batch: Batch, work: Work, err: Exception) -> list[Decided]:
         """Note the failure at the head message; at the last try it is set aside and a person takes over."""

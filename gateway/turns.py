@@ -14,25 +14,26 @@ import msgspec
 
 from bot import failure
 from bot.decide import decide
-from bot.decision import Asked, Company, Context, Decision, Handoff, Reply, State, Turn
-from channels.base import Button, Outbound
+from bot.decision import Asked, Company, Context, Decision, Handoff, Reply, State, Step, Turn
+from channels.base import Button, Outbound, RecordsCalls
+from gateway import spoken
 from gateway.calendar import Calendar
 from gateway.context import Gateway
-from gateway.events import event_sends, events_between
+from gateway.events import OVER, event_sends, events_between
 from gateway.numbers import case_number
 from gateway.status_link import status_url
-from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem
+from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem, conversation_id
 from normalizer.answered import with_answers
 from normalizer.normalize import normalize
-from normalizer.record import ComplaintRecord, Deadlines, Standing, Status
+from normalizer.record import ComplaintRecord, Deadlines, Standing
+from transcription.base import Transcript
 
 _STATE = msgspec.json.Decoder(State)
 _ENCODE = msgspec.json.Encoder().encode
 
 #: Kinds of message that are nobody's words: the row is closed, nothing follows but what a placeholder asks for.
 SILENT_KINDS = frozenset({"status", "event"})
-#: A case in one of these states is over. A message soon after may reopen it; a later one opens a new case.
-ENDED: frozenset[Status] = frozenset({"closed", "withdrawn"})
+#: A message so soon after the end may reopen the case; a later one opens a new one.
 REOPENS_FOR = timedelta(days=30)
 
 
@@ -105,15 +106,27 @@ class Turns:
         if _is_over(before, message.at):
             draft.record, draft.state, draft.status = None, State(language=draft.state.language), "waiting_bot"
         draft.record = self._opened(draft, item, self._normalized(draft, work, item, now), before)
+        if message.linked:
+            draft.notices.append(self._link(work, item))
         if message.machine or message.kind == "delete":
+            return
+        if message.silent:
+            self._in_silence(draft, item)
             return
         if draft.owner not in (BOT, NOBODY) or not self._gateway.config.bot.enabled:
             draft.status = "waiting_agent"
             draft.owner = draft.owner if draft.owner != BOT else NOBODY
             return
+        heard = spoken.transcripts(item)
+        if self._is_call(work):
+            self._apply(draft, item, _call(draft.state))
+            return
+        if spoken.silent(item, heard):
+            self._apply(draft, item, failure.failed(message.language, draft.state, "a recording that was not heard"))
+            return
         turn = Turn(
             key=item.key,
-            text=message.text,
+            text=spoken.text(item, heard),
             at=message.at,
             choice=message.choice,
             language=message.language,
@@ -125,18 +138,28 @@ class Turns:
 
     def _normalized(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> ComplaintRecord:
         settings = self._gateway.config.company
-        return normalize(
-            item.message,
-            key=item.key,
-            rules=self._rules,
-            received_at=item.received_at,
-            processed_at=now,
-            conversation=work.conversation.id,
-            so_far=draft.record,
-            replaces=_changed_key(item),
-            country=settings.country,
-            timezone=settings.timezone,
-        )
+        record = draft.record
+        heard: list[Transcript | None] = [*spoken.transcripts(item)]
+        for transcript in heard or [None]:
+            record = normalize(
+                item.message,
+                key=item.key,
+                rules=self._rules,
+                received_at=item.received_at,
+                processed_at=now,
+                conversation=work.conversation.id,
+                so_far=record,
+                transcript=transcript,
+                replaces=_changed_key(item),
+                country=settings.country,
+                timezone=settings.timezone,
+            )
+        assert record is not None
+        return spoken.marked(record, item)
+
+    def _is_call(self, work: Work) -> bool:
+        where = (work.conversation.channel, work.conversation.account)
+        return isinstance(self._gateway.channels.get(where), RecordsCalls)
 
     def _opened(
         self, draft: Draft, item: WorkItem, record: ComplaintRecord, before: ComplaintRecord | None
@@ -180,6 +203,21 @@ class Turns:
             status=draft.status,
         )
 
+    def _in_silence(self, draft: Draft, item: WorkItem) -> None:
+        """Nothing may be answered by itself: what is history is over, anything else is for a person."""
+        if item.message.silent == "history":
+            draft.status = "closed" if draft.owner == BOT else draft.status
+            return
+        if draft.owner == BOT:
+            self._hand_off(draft, item, Handoff(reason="failure", summary=item.message.placeholder))
+        draft.status = "waiting_agent"
+
+    def _link(self, work: Work, item: WorkItem) -> Entry:
+        """Where it points at, for the agent; the two conversations stay apart."""
+        conversation = work.conversation
+        other = conversation_id(conversation.channel, conversation.account, item.message.linked)
+        return Entry(seq=0, kind="note", at=item.message.at, text=f"↗ {other}", author="system", visible=False)
+
     def _show(self, draft: Draft, item: WorkItem) -> None:
         """Something came that nobody could read: a person looks at it."""
         draft.status = "waiting_agent"
@@ -192,13 +230,13 @@ class Turns:
         draft.state = decision.state
         draft.replies += [(item, n, reply) for n, reply in enumerate(decision.replies)]
         draft.traces.append({"message": item.key, "entry": decision.entry, "trace": decision.trace})
-        if decision.reopen and draft.status in ENDED:
+        if decision.reopen and draft.status in OVER:
             self._reopen(draft, item)
         if decision.handoff is not None:
             self._hand_off(draft, item, decision.handoff)
         elif decision.disposition:
             draft.status = "withdrawn" if decision.disposition == "withdrawn" else "resolved"
-        elif draft.owner == BOT and draft.status not in ENDED:
+        elif draft.owner == BOT and draft.status not in OVER:
             draft.status = "waiting_customer" if decision.replies else "waiting_bot"
         if draft.record is not None:
             answered = with_answers(draft.record, decision.state.slots, key=item.key, text=item.message.text)
@@ -245,7 +283,8 @@ class Turns:
             revision = (before.revision if before else 0) + 1
             record = _standing(record, status=draft.status, owner=draft.owner)
             record = msgspec.structs.replace(record, revision=revision, updated_at=now)
-            sends += event_sends(events_between(before, record, source=source), self._gateway.sinks)
+            if any(item.message.silent != "history" for item in work.items) or not work.items:
+                sends += event_sends(events_between(before, record, source=source), self._gateway.sinks)
             draft.journal.append(_line(record, "revised", now, "system", {"revision": revision}))
         number = record.number if record else ""
         sends = [self._send(work, number, *reply) for reply in draft.replies] + sends
@@ -267,8 +306,10 @@ class Turns:
 
     def _send(self, work: Work, number: str, item: WorkItem, n: int, reply: Reply) -> NewSend:
         conversation = work.conversation
+        # A message that was answered before its recording was heard is answered anew: not the same reply again.
+        heard = "/heard" if spoken.transcripts(item) else ""
         out = Outbound(
-            key=f"{item.key}/reply{n}",
+            key=f"{item.key}{heard}/reply{n}",
             channel=conversation.channel,
             account=conversation.account,
             thread=conversation.thread,
@@ -298,9 +339,18 @@ def _changed_key(item: WorkItem) -> str:
     return f"{message.channel}/{message.account}/{message.refers_to}" if message.refers_to else ""
 
 
+def _call(state: State) -> Decision:
+    """A call was answered by a person while it ran: what is to be done is theirs, and nothing can be said into it."""
+    return Decision(
+        state=msgspec.structs.replace(state, handed_off=True),
+        handoff=Handoff(reason="call", summary="A recorded call."),
+        trace=(Step(rule="call", verdict="hands over"),),
+    )
+
+
 def _is_over(record: ComplaintRecord | None, at: datetime) -> bool:
     """Whether a message at ``at`` no longer belongs to the case."""
-    return record is not None and record.standing.status in ENDED and at - record.updated_at > REOPENS_FOR
+    return record is not None and record.standing.status in OVER and at - record.updated_at > REOPENS_FOR
 
 
 def _same_matter(before: ComplaintRecord, now: ComplaintRecord) -> bool:

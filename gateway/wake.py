@@ -16,6 +16,7 @@ from typing import Any, Protocol
 INBOX = "inbox"
 OUTBOX = "outbox"
 DESK = "desk"
+HEARING = "hearing"
 
 #: Something passing that is not stored, such as ``{"type": "typing", "who": "agent"}``.
 Hint = Mapping[str, Any]

@@ -134,13 +134,19 @@ class Gravity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvidenceFile(msgspec.Struct, frozen=True, kw_only=True):
-    """An attachment as evidence: sha256, sniffed type, size in bytes, and the message it came with."""
+    """An attachment as evidence: sha256, sniffed type, size in bytes, and the message it came with.
+
+    ``heard`` says for a recording whether its words are part of the record; while it is ``waiting`` or has ``failed``,
+    ``trouble`` says why.
+    """
 
     digest: str
     name: str
     type: str
     size: int
     message: str
+    heard: Literal["", "waiting", "heard", "failed"] = ""
+    trouble: str = ""
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):

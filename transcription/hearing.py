@@ -88,12 +88,21 @@ def hear(
     tell(recording.seconds)
     return Transcript(
         recording=job.recording,
-        language=language,
+        language=_spoken_language(segments, language),
         model=engine.name,
         duration=round(recording.seconds, 2),
         segments=tuple(sorted(segments, key=lambda segment: (segment.start, segment.end))),
         missing=recording.missing,
     )
+
+
+def _spoken_language(segments: Sequence[Segment], language: str) -> str:
+    """A model may hear several languages; the script tells Chinese from the others."""
+    letters = [char for segment in segments for char in segment.text if char.isalpha()]
+    han = sum("\u3400" <= char <= "\u9fff" for char in letters)
+    if han * 2 > len(letters):
+        return language if language.split("-")[0] in ("zh", "ja", "yue") else "zh"
+    return language
 
 
 def choose(
