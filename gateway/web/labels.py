@@ -43,6 +43,7 @@ CATEGORIES: Mapping[str, Words] = {
     "privacy": ("Privacy", "隐私", "隱私"),
     "conduct": ("Conduct", "员工行为", "員工行為"),
     "contract": ("Contract terms", "合同条款", "合約條款"),
+    "contract/limits": ("Usage limits", "使用限制", "使用限制"),
     "other": ("Other", "其他", "其他"),
 }
 
