@@ -25,7 +25,8 @@ def invite(asked: Asked, knowledge: Knowledge) -> Decision:
 
 
 def answered(view: View) -> Outcome | None:
-    if view.state.asking != "survey":
+    """A score counts once the case is closed: the invitation goes out with the closing, outside of any turn."""
+    if view.state.asking != "survey" and not view.is_closed:
         return None
     score = _score(view)
     if score is None:

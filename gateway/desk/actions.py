@@ -20,6 +20,7 @@ from channels.base import Attachment, Outbound
 from gateway import wake
 from gateway.context import Gateway
 from gateway.desk import people, revise
+from gateway.desk.survey import asks_afterwards, invitation
 from gateway.events import event_sends, events_between
 from gateway.store.base import (
     BOT,
@@ -175,6 +176,8 @@ async def close(
     if message.strip():
         _check_text(gateway, message)
         sends.append(await _to_customer(gateway, agent, conversation, key=key, text=message))
+    if asks_afterwards(disposition):
+        sends.append(invitation(gateway, conversation, record, key=key))
     facts = {"disposition": disposition, "outcome": outcome}
     return await _amend(
         gateway, agent, conversation, record, "closed", facts, fence=fence, owner=BOT, notice="closed", sends=sends

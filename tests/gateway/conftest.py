@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer
 
 from channels.base import Inbound, Sender
 from gateway import config
@@ -130,15 +130,17 @@ def town(gateway: Gateway, clock: Clock) -> Town:
 
 
 @pytest.fixture
-async def server(config_file: Path) -> AsyncIterator[BaseTestServer[Any]]:
+async def server(config_file: Path) -> AsyncIterator[TestServer]:
     """The running application with its workers, on the real clock."""
-    async with TestServer(application(assemble(config.load(config_file, env={})))) as running:
+    running = TestServer(application(assemble(config.load(config_file, env={}))))
+    async with running:
         yield running
 
 
 @pytest.fixture
-async def client(server: BaseTestServer[Any]) -> AsyncIterator[TestClient[Any, Any]]:
-    async with TestClient(server) as made:
+async def client(server: TestServer) -> AsyncIterator[TestClient[Any, Any]]:
+    made: TestClient[Any, Any] = TestClient(server)
+    async with made:
         yield made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp.test_utils import BaseTestServer, TestClient
+from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.context import GATEWAY
 from gateway.operations import perform
@@ -83,8 +83,8 @@ async def test_logs_hold_no_words_of_customers_and_no_secrets(post: Post, caplog
         assert secret not in caplog.text
 
 
-async def test_control_is_for_the_command_line_alone(server: BaseTestServer[Any], client: TestClient[Any, Any]) -> None:
-    gateway = server.app[GATEWAY]  # type: ignore[attr-defined]
+async def test_control_is_for_the_command_line_alone(server: TestServer, client: TestClient[Any, Any]) -> None:
+    gateway = server.app[GATEWAY]
     for token in ("", "wrong", TOKEN):
         async with client.post("/control/audit", json={}, headers={"Authorization": f"Bearer {token}"}) as answer:
             assert answer.status == 401

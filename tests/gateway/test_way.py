@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from channels.base import Attachment, Call, Channel, Expired, Outbound, Receipt, Refused, Retry, Tools, Unknown
+from gateway.desk import actions
 from gateway.flow import TRIES
 from gateway.store import journal
-from gateway.store.base import BOT, NOBODY
+from gateway.store.base import BOT, NOBODY, Agent
 from gateway.turns import REOPENS_FOR
 from normalizer.record import ComplaintRecord
 
@@ -281,3 +282,17 @@ async def test_a_word_soon_after_the_end_reopens_the_case(town: Town) -> None:
 def test_a_call_does_not_show_its_tokens() -> None:
     call = Call(url="https://api.example/bot123:secret/send", headers={"Authorization": "Bearer secret"})
     assert "secret" not in repr(call)
+
+
+@pytest.mark.parametrize(("said", "score"), [("5", 5), ("非常不满意", 1), ("2分", 2)])
+async def test_the_customer_is_asked_afterwards(town: Town, said: str, score: int) -> None:
+    conversation = await town.write(COMPLAINT)
+    agent = Agent(id="a", login="a", name="小林", role="agent")
+    await town.gateway.store.put_agent(agent)
+    fence = (await actions.claim(town.gateway, agent, conversation)).fence
+    await actions.close(town.gateway, agent, conversation, fence=fence, key="close-1234", disposition="solved")
+    await town.work()
+    assert (await town.lines(conversation, "outbound"))[-1].buttons
+    await town.write(said)
+    found = await town.gateway.store.records()
+    assert [(r.standing.status, r.standing.satisfaction) for r in found.items] == [("resolved", score)]
