@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,7 @@ async def serve(loaded: Loaded, ready: Callable[[Gateway], Awaitable[None]]) -> 
     gateway = assemble(loaded)
     runner = web.AppRunner(application(gateway), access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
+    _spare_the_collector()
     try:
         await _listen(runner, host, port)
         await ready(gateway)
@@ -47,6 +49,16 @@ async def serve(loaded: Loaded, ready: Callable[[Gateway], Awaitable[None]]) -> 
         log.info("stopping; what is not finished goes on at the next start")
     finally:
         await runner.cleanup()
+
+
+def _spare_the_collector() -> None:
+    """Rules and knowledge stay for good: looking for garbage need not walk through them, nor look at each 700 objects.
+
+    Requests leave next to no cycles behind; without this the search takes 7 % of the time of an accepted message.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
