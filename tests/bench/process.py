@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -57,17 +57,16 @@ def resident(pid: int) -> int:
 class Server:
     """A server process on the server core. Use as a context manager."""
 
-    def __init__(self, name: str, kind: str, port: int, config: Path | None = None, log: Path | None = None) -> None:
+    def __init__(self, name: str, port: int, command: Sequence[str], log: Path) -> None:
+        """``command``: a module of this folder and its arguments."""
         self.name, self.port = name, port
-        self._command = [sys.executable, "-m", "tests.bench.server", kind, str(config or port)]
+        self._command = [sys.executable, "-m", f"tests.bench.{command[0]}", *command[1:]]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
-        out = self._log.open("ab") if self._log else subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=out)
-        if not isinstance(out, int):
-            out.close()
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=out)
         self._wait()
         return self
 
@@ -87,7 +86,7 @@ class Server:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             time.sleep(0.05)
-        said = self._log.read_text("utf-8", errors="replace")[-2000:] if self._log and self._log.exists() else ""
+        said = self._log.read_text("utf-8", errors="replace")[-2000:]
         raise RuntimeError(f"the server {self.name} does not come up\n{said}")
 
     @property

@@ -135,8 +135,11 @@ def servers(folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Server]]:
         running = {}
         for kind in kinds:
             port = free_port()
-            config = None if kind == "bare" else home.furnish(folder / kind, port)
-            server = Server(kind, kind.rstrip("+"), port, config, folder / f"{kind}.log")
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            command = ["bare", str(port)]
+            if kind != "bare":
+                command = ["server", kind.rstrip("+"), str(home.furnish(folder / kind, port))]
+            server = Server(kind, port, command, folder / f"{kind}.log")
             running[kind] = stack.enter_context(server)
         yield running
 
