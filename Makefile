@@ -34,13 +34,13 @@ format: $(VENV)/dev.stamp   ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+
 lock: $(VENV)/dev.stamp     ## Renew the lock files after a change of pyproject.toml
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra all --extra build --output-file requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra all --extra build --extra test --extra dev \
-	    --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --output-file requirements-build.lock requirements-build.in
+	$(COMPILE) --extra all --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra all --extra test --extra dev --output-file requirements-dev.lock pyproject.toml
 
 clean:           ## Remove the virtual environment (never your data)
 	rm -rf $(VENV)
@@ -50,12 +50,18 @@ $(BIN)/python:
 	    { echo "Allears needs Python 3.11 or newer; call make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# Wheels only, so no compiler is needed; srt (of vosk) is pure Python and comes as source alone.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+WHEELS := --only-binary :all: --no-binary srt --no-build-isolation --require-hashes
+
+$(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	$(PIP) --only-binary :all: --require-hashes -r requirements-build.lock
+	$(PIP) $(WHEELS) -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(VENV)/dev.stamp: requirements-dev.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	$(PIP) --only-binary :all: --require-hashes -r requirements-build.lock
+	$(PIP) $(WHEELS) -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/run.stamp
