@@ -20,7 +20,7 @@ _SAYING = frozenset({"message", "edit"})
 
 def unheard(item: WorkItem, channel: Channel | None) -> list[tuple[int, str]]:
     """(place, digest) of the recordings that nobody has noted yet; the digest is empty while the file is elsewhere."""
-    if item.recordings or item.message.machine or item.message.kind not in _SAYING:
+    if not item.message.attachments or item.recordings or item.message.machine or item.message.kind not in _SAYING:
         return []
     calls = isinstance(channel, RecordsCalls)
     return [(n, file.digest) for n, file in enumerate(item.message.attachments) if _is_speech(file, calls=calls)]
