@@ -18,6 +18,7 @@ from gateway.store.base import NotFound, Page, Quarantined, SendState
 from gateway.ticket_updates import apply
 from gateway.web.callbacks import SINK
 from gateway.web.doors import QUARANTINED, receive
+from normalizer.mask import mask
 
 Params = Mapping[str, Any]
 Rows = list[dict[str, Any]]
@@ -36,6 +37,19 @@ class OperationError(Exception):
 def _row(value: Any) -> dict[str, Any]:
     row: dict[str, Any] = msgspec.to_builtins(value)
     return row
+
+
+def covered(value: Any) -> Any:
+    """JSON with identity and card numbers covered in every text."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, list):
+        return [covered(one) for one in value]
+    return {name: covered(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def _readable(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
 
 
 async def _all(fetch: Callable[[str], Awaitable[Page]], limit: int) -> list[Any]:
@@ -65,8 +79,9 @@ async def inbox_list(gateway: Gateway, params: Params) -> Rows:
 
 
 async def inbox_show(gateway: Gateway, params: Params) -> Rows:
-    """One message as it came."""
-    return [_row(await gateway.store.inbox_message(id)) for id in _ids(params)]
+    """One message as it came, but for the numbers that nobody is shown in passing."""
+    messages = [await gateway.store.inbox_message(id) for id in _ids(params)]
+    return [covered(_row(msgspec.structs.replace(m, raw=b"")) | {"raw": _readable(m.raw)}) for m in messages]
 
 
 async def inbox_replay(gateway: Gateway, params: Params) -> Rows:
@@ -107,7 +122,7 @@ async def outbox_show(gateway: Gateway, params: Params) -> Rows:
     """One message to be sent, with its content."""
     wanted = set(_ids(params))
     sends = await _all(lambda c: gateway.store.outbox(cursor=c, limit=PAGE), PAGE * PAGE)
-    return [_row(send) | {"body": msgspec.json.decode(send.body)} for send in sends if send.id in wanted]
+    return [_row(send) | {"body": covered(msgspec.json.decode(send.body))} for send in sends if send.id in wanted]
 
 
 async def dead_replay(gateway: Gateway, params: Params) -> Rows:
@@ -131,7 +146,7 @@ async def quarantine_list(gateway: Gateway, params: Params) -> Rows:
 async def quarantine_show(gateway: Gateway, params: Params) -> Rows:
     """A delivery with its raw bytes."""
     rows = [await gateway.store.quarantined_one(id) for id in _ids(params)]
-    return [_row(row) | {"raw": row.raw.decode("utf-8", "backslashreplace")} for row in rows]
+    return [_row(row) | {"raw": mask(_readable(row.raw))} for row in rows]
 
 
 async def quarantine_replay(gateway: Gateway, params: Params) -> Rows:

@@ -24,6 +24,7 @@ from gateway.numbers import case_number
 from gateway.status_link import status_url
 from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NewSend, Outcome, Work, WorkItem, conversation_id
 from normalizer.answered import with_answers
+from normalizer.mask import mask
 from normalizer.normalize import normalize
 from normalizer.record import ComplaintRecord, Deadlines, Standing
 from transcription.base import Transcript
@@ -126,7 +127,7 @@ class Turns:
             return
         turn = Turn(
             key=item.key,
-            text=spoken.text(item, heard),
+            text=mask(spoken.text(item, heard)),
             at=message.at,
             choice=message.choice,
             language=message.language,
@@ -317,7 +318,7 @@ class Turns:
             kind=reply.kind,
             author=self._company.bot_name,
             language=reply.language,
-            subject=item.message.subject,
+            subject=mask(item.message.subject),
             buttons=tuple(Button(label=o.label, value=o.value) for o in reply.options),
             reply_to=item.message.external_id,
         )

@@ -28,6 +28,7 @@ HEAD = 40
 
 #: Wishes that nobody has who is content.
 _SORE = frozenset({"refund", "compensation", "apology", "replacement", "repair"})
+_ASKING = frozenset({"question", "reproach", "helpless"})
 #: Wishes that follow one's own slip as well as ours.
 _MILD = frozenset({"correction", "invoice", "information", "cancellation"})
 
@@ -151,7 +152,9 @@ def _asks(signs: Signs) -> bool:
     """A question mark, or a question word: in English only where a clause begins ("what I paid for" asks nothing)."""
     if "?" in signs.plain:
         return True
-    for hit in find(signs.hits, "modifiers", "question"):
+    for hit in signs.hits.get("modifiers", ()):
+        if hit.label not in _ASKING:
+            continue
         before = signs.plain[: hit.start].rstrip(" ")
         if signs.plain[hit.start] > "\u2e80" or not before or before[-1] in ".!,;:\n":
             return True

@@ -7,6 +7,7 @@ import unicodedata
 
 from normalizer.entities.identity import suspect
 
+_DIGIT = re.compile(r"\d")
 _CHAR = re.compile(r"[0-9A-Za-z０-９Ａ-Ｚａ-ｚ]")
 
 #: Characters left readable at the end, so that the owner recognises it.
@@ -15,7 +16,7 @@ SHOWN = 4
 
 def mask(text: str) -> str:
     """``text`` with guarded numbers covered but for their end (``**** **** **** 1234``); the length stays."""
-    if not any(char.isdigit() for char in text):
+    if not _DIGIT.search(text):
         return text
     if text.isascii():
         return _covered(text, text.lower(), range(len(text)))
@@ -25,7 +26,7 @@ def mask(text: str) -> str:
 
 def mask_plain(raw: str, plain: str) -> str:
     """As :func:`mask`, for a text whose folded form is at hand."""
-    if not any(map(plain.__contains__, "0123456789")):
+    if not _DIGIT.search(plain):
         return raw
     return _covered(raw, plain, range(len(raw))) if len(raw) == len(plain) else mask(raw)
 

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 
 from normalizer.lexicon import Hit, Hits
+from normalizer.mask import mask_plain
 from normalizer.record import Evidence
 from normalizer.rules import Rules
 from normalizer.text import Text
@@ -27,9 +28,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Source:
-    """A text with its lexicon hits. ``moments`` gives (text offset, from second, to second) for speech."""
+    """A text with its lexicon hits. ``moments`` gives (text offset, from second, to second) for speech.
 
-    __slots__ = ("_moments", "_offsets", "_sentences", "hits", "is_subject", "message", "text")
+    ``shown`` is the raw text with identity and card numbers covered, place by place: all that leaves is quoted from it.
+    """
+
+    __slots__ = ("_moments", "_offsets", "_sentences", "hits", "is_subject", "message", "shown", "text")
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Source:
         moments: list[tuple[int, float, float]] | None = None,
     ) -> None:
         self.text = Text(raw, rules.fold)
+        self.shown = mask_plain(self.text.raw, self.text.plain)
         self.message, self.is_subject = message, is_subject
         self.hits: Hits = rules.automaton.scan(self.text.plain)
         self._moments = moments
@@ -52,7 +57,7 @@ class Source:
         if start >= end:
             return Evidence(message=self.message, rule=rule, confidence=confidence)
         raw_start, raw_end = self.text.span(start, end)
-        quote = readable(self.text.raw[raw_start : min(raw_end, raw_start + MAX_QUOTE)])
+        quote = readable(self.shown[raw_start : min(raw_end, raw_start + MAX_QUOTE)])
         if self._moments:
             first = self._moments[max(0, bisect_right(self._offsets, raw_start) - 1)]
             last = self._moments[max(0, bisect_right(self._offsets, raw_end - 1) - 1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from normalizer.mask import mask_plain
 from normalizer.source import Source, readable
 
 #: Longest summary, in characters, and most sentences looked at.
@@ -25,10 +24,10 @@ def summarise(source: Source) -> str:
     """The sentences that say most, in their order."""
     raw = source.text.raw.strip()
     if len(raw) <= MAX_SUMMARY:
-        return _clean(source.text.raw, source.text.plain)
+        return _clean(source.shown)
     spans = source.sentences()[:MAX_SENTENCES]
     if not spans:
-        return _clean(raw[:MAX_SUMMARY], raw[:MAX_SUMMARY])
+        return _clean(source.shown.strip()[:MAX_SUMMARY])
     worth = _worth(source, spans)
     chosen: list[int] = []
     room = MAX_SUMMARY
@@ -42,7 +41,7 @@ def summarise(source: Source) -> str:
     parts = []
     for index in sorted(chosen):
         start, end = spans[index]
-        parts.append(_clean(source.text.quote(start, end), source.text.plain[start:end])[:MAX_SUMMARY])
+        parts.append(_clean(source.shown[slice(*source.text.span(start, end))])[:MAX_SUMMARY])
     return " ".join(parts)[:MAX_SUMMARY]
 
 
@@ -59,5 +58,5 @@ def _worth(source: Source, spans: list[tuple[int, int]]) -> list[float]:
     return [w / (1 + (end - start) / 60) for w, (start, end) in zip(worth, spans)]
 
 
-def _clean(raw: str, plain: str) -> str:
-    return " ".join(readable(mask_plain(raw, plain)).split())
+def _clean(shown: str) -> str:
+    return " ".join(readable(shown).split())

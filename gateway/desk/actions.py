@@ -113,6 +113,14 @@ async def reply(
     _look_again(gateway, id)
 
 
+async def original(gateway: Gateway, agent: Agent, id: str, seq: int) -> str:
+    """A line of the customer's with its identity and card numbers, for leads and admins; the journal says who looked."""
+    if agent.role not in people.FORCEFUL:
+        raise DeskError("forbidden", "Only a lead or an administrator may see covered numbers.")
+    number = (await _record(gateway, await gateway.store.conversation(id))).number
+    return await gateway.store.original(id, seq, _line_of(gateway, agent, number, "revealed", {"line": seq}))
+
+
 async def note(gateway: Gateway, agent: Agent, id: str, *, key: str, text: str) -> int:
     """Write an internal note, which any agent may; the same ``key`` again is the same note."""
     _check_text(gateway, text)

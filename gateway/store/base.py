@@ -90,6 +90,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deleted: bool = False
     external_id: str = ""
     placeholder: str = ""
+    covered: bool = False
+    """``text`` is not quite what was written: identity and card numbers are covered (:meth:`Store.original`)."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -515,7 +517,16 @@ class Store(Protocol):
 
     async def timeline(
         self, conversation: str, *, after: int = 0, limit: int = 200, visible_only: bool = False
-    ) -> tuple[Entry, ...]: ...
+    ) -> tuple[Entry, ...]:
+        """Lines after ``after``. Identity and card numbers are covered (:func:`normalizer.mask.mask`), as in all lists."""
+        ...
+
+    async def original(self, conversation: str, seq: int, journal: JournalLine) -> str:
+        """An inbound line as the customer wrote it. Who looks is written in the same transaction: no look without its line.
+
+        Raises :class:`NotFound` for a line that is none of the customer's.
+        """
+        ...
 
     async def pending(self, conversation: str) -> tuple[Send, ...]:
         """What is still to be said in this conversation, or failed: waiting, sending, unknown and dead rows."""

@@ -13,9 +13,12 @@ import msgspec
 from channels.base import Accepted, Inbound, Memo
 from gateway.store.base import conversation_id
 from gateway.store.sqlite import memory, rows
+from normalizer.mask import mask
 
 #: Characters of the last message that the lists and the search know.
 LAST_TEXT = 200
+#: A number that is cut in two is not known for what it is.
+MARGIN = 40
 
 
 @dataclass(slots=True)
@@ -162,7 +165,7 @@ class _Group:
         home.first_at = min(home.first_at, m.provider_at)
         home.last_at = max(home.last_at, m.provider_at)
         if m.visible and m.inbound.text:
-            home.text = m.inbound.text[:LAST_TEXT]
+            home.text = mask(m.inbound.text[: LAST_TEXT + MARGIN])[:LAST_TEXT]
         home.asked += m.asks
         refers_to, version = self._refers(m, home.n)
         self._inbox.append(

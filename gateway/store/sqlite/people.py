@@ -81,6 +81,12 @@ def note(connection: sqlite3.Connection, id: str, entry: Entry) -> int:
     return timeline.write(connection, conv, [entry])
 
 
+def original(connection: sqlite3.Connection, id: str, seq: int, journal: JournalLine) -> str:
+    text = timeline.original(connection, id, seq)
+    records.write_journal(connection, [journal])
+    return text
+
+
 def release(
     connection: sqlite3.Connection,
     id: str,

@@ -232,6 +232,9 @@ class SqliteStore:
             lambda c: timeline.read(c, conversation, after=after, limit=limit, visible_only=visible_only)
         )
 
+    async def original(self, conversation: str, seq: int, journal: JournalLine) -> str:
+        return await self._do("original", lambda c: people.original(c, conversation, seq, journal))
+
     async def pending(self, conversation: str) -> tuple[Send, ...]:
         return self._readers.near(lambda c: outbox.pending(c, conversation))
 

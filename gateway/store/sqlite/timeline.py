@@ -11,6 +11,7 @@ import msgspec
 from gateway.store.base import BOT, Entry
 from gateway.store.sqlite import rows
 from gateway.store.sqlite.intake import LAST_TEXT
+from normalizer.mask import mask
 
 
 def write(connection: sqlite3.Connection, conv: int, entries: Sequence[Entry]) -> int:
@@ -18,7 +19,7 @@ def write(connection: sqlite3.Connection, conv: int, entries: Sequence[Entry]) -
     (seq,) = connection.execute("SELECT last_seq FROM conversation WHERE n = ?", (conv,)).fetchone()
     if not entries:
         return int(seq)
-    placed = [msgspec.structs.replace(e, seq=seq + n) for n, e in enumerate(entries, start=1)]
+    placed = [msgspec.structs.replace(e, seq=seq + n, text=mask(e.text)) for n, e in enumerate(entries, start=1)]
     connection.executemany(
         "INSERT INTO timeline (conv, seq, visible, body) VALUES (?, ?, ?, ?)",
         [(conv, e.seq, e.visible, rows.encode(e)) for e in placed],
@@ -66,6 +67,15 @@ def read(
     return tuple(make(row) for _, make, row in lines[:limit])
 
 
+def original(connection: sqlite3.Connection, conversation: str, seq: int) -> str:
+    """What the customer wrote at a line; the inbox row is the only place that has it."""
+    row = connection.execute(
+        "SELECT i.body FROM inbox i JOIN conversation c ON c.n = i.conv WHERE c.id = ? AND i.seq = ?",
+        (conversation, seq),
+    ).fetchone()
+    return rows.inbound(rows.found(row, "such line of the customer's")[0]).text
+
+
 def _other(row: tuple[int, bytes]) -> Entry:
     return rows.entry(row[1])
 
@@ -73,12 +83,13 @@ def _other(row: tuple[int, bytes]) -> Entry:
 def _inbound(row: tuple[int, str, int, int, int, int, bytes]) -> Entry:
     seq, key, at, refers_to, version, visible, body = row
     message = rows.inbound(body)
+    shown = mask(message.text)
     return Entry(
         seq=seq,
         kind="inbound",
         at=rows.when(at),
         key=key,
-        text=message.text,
+        text=shown,
         author="customer",
         author_name=message.sender.name,
         visible=bool(visible),
@@ -90,4 +101,5 @@ def _inbound(row: tuple[int, str, int, int, int, int, bytes]) -> Entry:
         deleted=message.kind == "delete",
         external_id=message.external_id,
         placeholder=message.placeholder,
+        covered=shown is not message.text and shown != message.text,
     )

@@ -44,6 +44,10 @@ class Note(_Body, frozen=True):
     text: str
 
 
+class Original(_Body, frozen=True):
+    seq: int
+
+
 class HandBack(_Body, frozen=True):
     fence: int
     to: Literal["bot", "queue"]
@@ -69,6 +73,7 @@ def routes() -> list[web.AbstractRouteDef]:
         "touch": touch,
         "reply": reply,
         "note": note,
+        "original": original,
         "hand_back": hand_back,
         "close": close,
         "reopen": reopen,
@@ -109,6 +114,12 @@ async def note(visit: Visit) -> web.Response:
     return json_response(
         {"seq": await actions.note(visit.gateway, visit.agent, _id(visit), key=body.key, text=body.text)}
     )
+
+
+async def original(visit: Visit) -> web.Response:
+    """What a line says under its covered numbers."""
+    body = await body_of(visit.request, Original)
+    return json_response({"text": await actions.original(visit.gateway, visit.agent, _id(visit), body.seq)})
 
 
 async def hand_back(visit: Visit) -> web.Response:

@@ -12,6 +12,7 @@ from gateway.store.base import Conversation, ConversationLine, JournalLine, NotF
 from gateway.web.desk.guard import Visit, json_response, reads
 from gateway.web.labels import CATEGORIES, by_language
 from gateway.web.problems import ProblemError
+from normalizer.mask import mask
 from normalizer.record import ComplaintRecord, Disposition
 
 #: Timeline lines of one answer.
@@ -120,7 +121,7 @@ def _send(send: Send) -> dict[str, Any]:
         "error": send.error,
         "created_at": send.created_at,
         "next_at": send.next_at,
-        "text": out.get("text", ""),
+        "text": mask(out.get("text", "")),
         "author": out.get("author", ""),
         "attachments": [{"name": a.get("name", ""), "size": a.get("size", 0)} for a in out.get("attachments", ())],
     }

@@ -1,7 +1,7 @@
 // One conversation: who has it, what was said, what is still to be said.
 
 import { allEvidence } from "./fields.js";
-import { conversationPath, get } from "./api.js";
+import { conversationPath, get, post } from "./api.js";
 import { pieces, spanOf, unitOffsets, light } from "./evidence.js";
 import { $, fill, h, icon, sync, toast } from "./dom.js";
 import * as composer from "./composer.js";
@@ -125,10 +125,25 @@ function entry(item, found, change) {
       item.refers_to && !item.deleted ? h("span", { class: "badge" }, t("edit_of")) : null,
       h("time", { datetime: item.at, title: full(item.at) }, clock(item.at))),
     item.deleted ? h("p", { class: "text soft" }, t("deleted")) : text(item, found),
+    item.covered && mayReveal() ? h("button", { class: "quiet small", onclick: (event) => reveal(item, event.target) }, t("reveal")) : null,
     item.choice && item.kind === "inbound" ? h("p", { class: "soft small" }, `${t("pressed")}: ${item.choice}`) : null,
     item.placeholder ? h("p", { class: "text soft" }, item.placeholder) : null,
     (item.attachments ?? []).map((file) => attachment(item, file)),
     (item.buttons ?? []).length ? h("div", { class: "buttons" }, item.buttons.map(([label]) => h("span", { class: "tag soft" }, label))) : null);
+}
+
+const mayReveal = () => ["lead", "admin"].includes(state.me?.agent.role);
+
+// The numbers under the cover, for one look: the next reading of the page covers them again, the journal keeps who looked.
+async function reveal(item, button) {
+  try {
+    const { text } = await post(conversationPath(state.open, "original"), { seq: item.seq });
+    const shown = button.closest(".bubble").querySelector(".text");
+    fill(shown, text);
+    button.remove();
+  } catch (problem) {
+    toast(sorry(problem), "bad");
+  }
 }
 
 function text(item, found) {

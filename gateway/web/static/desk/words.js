@@ -82,6 +82,7 @@ const WORDS = {
   bot: ["Bot", "机器人", "機器人"],
   agent: ["Agent", "坐席", "客服"],
   note: ["Note", "备注", "備註"],
+  reveal: ["Show covered numbers", "显示被遮盖的号码", "顯示被遮蓋的號碼"],
   internal_note: ["Internal note", "内部备注", "內部備註"],
   owner_bot: ["The bot is answering", "机器人接待中", "機器人接待中"],
   owner_nobody: ["Waiting for a person", "等待人工接待", "等待人工接待"],
@@ -253,6 +254,7 @@ const WORDS = {
   // journal verbs
   j_opened: ["opened", "受理登记", "受理登記"], j_revised: ["record revised", "投诉单更新", "投訴單更新"],
   j_handed_off: ["handed to a person", "转人工", "轉人工"], j_handed_back: ["handed back", "转回", "轉回"],
+  j_revealed: ["looked at covered numbers", "查看了被遮盖的号码", "查看了被遮蔽的號碼"],
   j_claimed: ["claimed", "认领", "認領"], j_wrote: ["wrote a reply", "撰写回复", "撰寫回覆"], j_replied: ["replied", "已回复", "已回覆"],
   j_closed: ["closed", "办结", "辦結"], j_reopened: ["reopened", "重新打开", "重新開啟"], j_corrected: ["corrected by hand", "人工更正", "人工更正"],
   j_lease_ended: ["back in the queue, nothing was done", "长时间未处理，退回队列", "長時間未處理，退回佇列"],
