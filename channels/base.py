@@ -164,6 +164,15 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it was refused or failed, for the agent."""
 
 
+class LocalFile(Attachment, frozen=True, kw_only=True):
+    """A file that lies on this machine (a watched folder): the gateway copies it piece by piece before the commit.
+
+    Only a channel's own code makes one; nothing that a platform sends is decoded into it.
+    """
+
+    path: str
+
+
 class Sender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who wrote, as the platform says it. ``id`` is stable per channel account.
 

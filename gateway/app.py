@@ -32,7 +32,20 @@ from gateway.sinks.base import Sink
 from gateway.store.base import Store
 from gateway.store.sqlite import SqliteStore
 from gateway.wake import LocalWake
-from gateway.web import callbacks, control, desk, doors, health, openapi, problems, rest, static, status, visitor
+from gateway.web import (
+    callbacks,
+    control,
+    desk,
+    doors,
+    health,
+    openapi,
+    problems,
+    recordings,
+    rest,
+    static,
+    status,
+    visitor,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +53,7 @@ log = logging.getLogger(__name__)
 RESTART_PAUSE = 1.0
 
 #: The areas of the web server; the doors come from the configured channels.
-AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control)
+AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control, recordings)
 
 
 def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Store | None = None) -> Gateway:

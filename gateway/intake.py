@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import msgspec
 
-from channels.base import Accepted, Attachment, Inbound, Memo
+from channels.base import Accepted, Attachment, Inbound, LocalFile, Memo
 from gateway import wake
+from gateway.blobs import PIECE
 from gateway.context import Gateway
 
 #: A message of more characters is cut in the view; the whole text is kept as a file beside it.
@@ -79,8 +81,19 @@ async def _keep_raw(gateway: Gateway, message: Inbound) -> Inbound:
 
 
 async def _keep(gateway: Gateway, attachment: Attachment) -> Attachment:
+    if isinstance(attachment, LocalFile):
+        pieces = _file(attachment.path)
+        # Nobody outside chose this file, and a long call is larger than what a stranger may send.
+        limit = max(gateway.config.limits.file, gateway.config.speech.max_file)
+        return await gateway.blobs.put(pieces, name=attachment.name, type=attachment.type, limit=limit)
     if not attachment.data:
         return attachment
     return await gateway.blobs.put(
         attachment.data, name=attachment.name, type=attachment.type, limit=gateway.config.limits.file
     )
+
+
+async def _file(path: str) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(open, path, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece
