@@ -346,7 +346,10 @@ class Webchat:
         """Whether a page of ``origin`` may talk to this window, which is itself at ``url`` or ``host``."""
         if origin in self.site.origins or "*" in self.site.origins:
             return True
-        return origin != "null" and urlsplit(origin).netloc in (host, urlsplit(url).netloc)
+        try:
+            return origin != "null" and urlsplit(origin).netloc in (host, urlsplit(url).netloc)
+        except ValueError:  # such as `http://[`
+            return False
 
     def __repr__(self) -> str:
         return f"Webchat({self.account})"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -18,8 +20,13 @@ log = logging.getLogger(__name__)
 
 #: Seconds that open requests get to end after a stop signal.
 GRACE = 10.0
+#: Seconds that a connection may be silent, and that a request's head may take. Longer than proxies keep theirs (nginx
+#: 60), so that none is closed under a request that is just being sent.
+SILENCE = 75.0
 #: Connections that may wait to be taken while a burst comes in.
 BACKLOG = 1024
+#: Open files asked for; each chat window is one.
+CONNECTIONS = 65_536
 
 
 def address(loaded: Loaded) -> tuple[str, int]:
@@ -38,8 +45,10 @@ async def serve(loaded: Loaded, ready: Callable[[Gateway], Awaitable[None]]) -> 
         StoreUnavailable: the store cannot be opened.
     """
     host, port = address(loaded)
+    _allow_connections()
     gateway = assemble(loaded)
-    runner = web.AppRunner(application(gateway), access_log=None, shutdown_timeout=GRACE)
+    _raise_the_file_limit()
+    runner = server(application(gateway))
     await runner.setup()
     _spare_the_collector()
     try:
@@ -49,6 +58,27 @@ async def serve(loaded: Loaded, ready: Callable[[Gateway], Awaitable[None]]) -> 
         log.info("stopping; what is not finished goes on at the next start")
     finally:
         await runner.cleanup()
+
+
+def server(app: web.Application) -> web.AppRunner:
+    """The HTTP server of an application. A compressed body is not unpacked: a few kilobytes would fill the memory."""
+    return web.AppRunner(app, access_log=None, shutdown_timeout=GRACE, keepalive_timeout=SILENCE, auto_decompress=False)
+
+
+def _raise_the_file_limit() -> None:
+    """Each open chat window is an open file, and the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS names a limit that it does not grant
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _allow_connections() -> None:
+    """Take all open files that the system grants: the usual 1024 end with a thousand chat windows."""
+    granted = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = CONNECTIONS if granted == resource.RLIM_INFINITY else min(CONNECTIONS, granted)
+    with contextlib.suppress(ValueError, OSError):  # the service manager has its own limit: it stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, granted))
 
 
 def _spare_the_collector() -> None:

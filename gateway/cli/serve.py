@@ -8,7 +8,7 @@ import logging
 import sqlite3
 from typing import Any
 
-from gateway import config
+from gateway import config, logs
 from gateway.cli import options
 from gateway.context import Gateway
 from gateway.desk.people import ensure_admin, new_login_link
@@ -30,7 +30,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    logging.basicConfig(level=args.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.install(args.log)
     loaded = config.load(args.config)
     logging.getLogger(__name__).info("data in %s, SQLite %s", loaded.data, sqlite3.sqlite_version)
     asyncio.run(serve(loaded, _greet))

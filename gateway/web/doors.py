@@ -119,12 +119,18 @@ async def _quarantine(gateway: Gateway, channel: PushChannel, request: Request, 
 
 
 def _kept_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Signatures stay for the replay; bearer tokens and cookies never reach the disk."""
-    return {name: value for name, value in headers if name not in ("authorization", "cookie")}
+    """Signatures stay for the replay; bearer tokens and cookies never reach the disk. Odd bytes become marks."""
+    return {
+        name: value.encode(errors="surrogateescape").decode(errors="replace")
+        for name, value in headers
+        if name not in ("authorization", "cookie")
+    }
 
 
 async def read_request(http: web.Request, gateway: Gateway, limit: int) -> Request:
-    """Read a request whole, within its size and time limits. Raises :class:`ProblemError` 408 or 413."""
+    """Read a request whole, within its size and time limits. Raises :class:`ProblemError` 408, 413 or 415."""
+    if http.headers.get("Content-Encoding", "identity") != "identity":
+        raise ProblemError(415, "send the body as it is, not compressed", headers={"Accept-Encoding": "identity"})
     if (http.content_length or 0) > limit:
         raise ProblemError(413, f"this door takes {limit} bytes")
     if http.content.is_eof():  # it came with its head, as nearly all do: there is nothing to wait for
@@ -171,8 +177,9 @@ def public_url(http: web.Request, gateway: Gateway) -> str:
 
 def remote(http: web.Request, gateway: Gateway) -> str:
     """The caller's address; behind a trusted proxy the last address that the proxy added."""
-    if gateway.config.trust_proxy and (forwarded := http.headers.get("X-Forwarded-For")):
-        return forwarded.rsplit(",", 1)[-1].strip()
+    # Some proxies add a line of their own instead of lengthening the caller's, so the last line counts too.
+    if gateway.config.trust_proxy and (forwarded := http.headers.getall("X-Forwarded-For", ())):
+        return forwarded[-1].rsplit(",", 1)[-1].strip()
     return http.remote or ""
 
 

@@ -118,6 +118,9 @@ def _of(err: Exception) -> ProblemError | None:
             return ProblemError(403, str(err))
         case BadPayload():
             return ProblemError(400, "The body could not be read.")
+        case UnicodeEncodeError():
+            # A header's bytes that are no UTF-8 arrive as lone surrogates, which no digest or store takes.
+            return ProblemError(400, "A header or the address is not UTF-8.")
         case NotFound():
             return ProblemError(404)
         case Stale():

@@ -84,8 +84,15 @@ def check_origin(request: web.Request) -> None:
         return
     # Only host and port are compared: behind a proxy that ends TLS our own scheme differs.
     public = urlsplit(request.app[GATEWAY].config.public_url).netloc
-    if urlsplit(origin).netloc not in {request.host, public} - {""}:
+    if _netloc(origin) not in {request.host, public} - {""}:
         raise ProblemError(403, "This request came from another site.", code="origin")
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as `http://[`
+        return ""
 
 
 def set_cookie(response: web.StreamResponse, gateway: Gateway, token: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from gateway import wake
@@ -23,6 +23,12 @@ CALM = 0.15
 RECHECK = 20.0
 #: WebSocket close code for "log in again" (4000-4999 are the application's own, RFC 6455 7.4.2).
 LOGGED_OUT = 4401
+
+
+class _Open(msgspec.Struct):
+    """The one frame that the page sends: which conversation it shows (empty: none)."""
+
+    open: str
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -103,11 +109,8 @@ class _Line:
 
 def _opened(text: str) -> str | None:
     """The conversation that the page has opened (empty: none), or None for a frame that we do not know."""
-    with contextlib.suppress(ValueError):
-        frame = json.loads(text)
-        if isinstance(frame, dict) and isinstance(frame.get("open"), str):
-            id: str = frame["open"]
-            return id[:200]
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        return msgspec.json.decode(text, type=_Open).open[:200]
     return None
 
 
