@@ -25,8 +25,6 @@ GRACE = 10.0
 SILENCE = 75.0
 #: Connections that may wait to be taken while a burst comes in.
 BACKLOG = 1024
-#: Open files asked for; each chat window is one.
-CONNECTIONS = 65_536
 
 
 def address(loaded: Loaded) -> tuple[str, int]:
@@ -45,7 +43,6 @@ async def serve(loaded: Loaded, ready: Callable[[Gateway], Awaitable[None]]) -> 
         StoreUnavailable: the store cannot be opened.
     """
     host, port = address(loaded)
-    _allow_connections()
     gateway = assemble(loaded)
     _raise_the_file_limit()
     runner = server(application(gateway))
@@ -71,14 +68,6 @@ def _raise_the_file_limit() -> None:
     if soft < hard:
         with contextlib.suppress(ValueError, OSError):  # macOS names a limit that it does not grant
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _allow_connections() -> None:
-    """Take all open files that the system grants: the usual 1024 end with a thousand chat windows."""
-    granted = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted = CONNECTIONS if granted == resource.RLIM_INFINITY else min(CONNECTIONS, granted)
-    with contextlib.suppress(ValueError, OSError):  # the service manager has its own limit: it stays as it is
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, granted))
 
 
 def _spare_the_collector() -> None:

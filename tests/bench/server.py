@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,8 +31,6 @@ async def _ready(_: Gateway) -> None:
 
 def main(kind: str, path: str) -> None:
     pin(SERVER_CORE)
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if kind == "accept":
         house._working = _idle
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
