@@ -537,9 +537,15 @@ class Store(Protocol):
     async def revisions(self, number: str) -> tuple[ComplaintRecord, ...]: ...
 
     async def records(
-        self, *, cursor: str = "", limit: int = 50, since: datetime | None = None, status: str = ""
+        self,
+        *,
+        cursor: str = "",
+        limit: int = 50,
+        since: datetime | None = None,
+        status: str = "",
+        accounts: Sequence[tuple[str, str]] | None = None,
     ) -> Page:
-        """Records, newest first."""
+        """Records, newest first; with ``accounts`` those of these (channel, account) pairs alone."""
         ...
 
     async def conversations(self, view: View, *, agent: str = "", cursor: str = "", limit: int = 50) -> Page:

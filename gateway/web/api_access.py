@@ -27,6 +27,14 @@ class Caller:
             return (channel, account) == (self.channel.name, self.channel.account)
         return "*" in self.token.reads or f"{channel}/{account}" in self.token.reads
 
+    def accounts(self) -> list[tuple[str, str]] | None:
+        """The (channel, account) pairs that it may read; None for all."""
+        if "*" in self.token.reads:
+            return None
+        if not self.token.reads:
+            return [(self.channel.name, self.channel.account)]
+        return [(channel, account) for channel, _, account in (pair.partition("/") for pair in self.token.reads)]
+
     def sees_record(self, record: ComplaintRecord) -> bool:
         return self.sees(record.arrival.channel, record.arrival.account)
 

@@ -32,31 +32,24 @@ from gateway.web.operation import BYTES, TEXT, Call, Operation, json, route
 from gateway.web.problems import ProblemError
 from normalizer.record import ComplaintRecord
 
-#: How many pages of the store one request looks through for records that the caller may see.
-_PAGES = 20
-
 
 async def list_records(call: Call) -> web.StreamResponse:
-    """One page of the records that the caller may see.
-
-    The store pages over all records, so a page may be short; it is empty only when there are none for a long way.
-    """
+    """One page of the records that the caller may see."""
     query: RecordsQuery = call.query
-    page = await _page(call, query, query.cursor)
-    seen = [one for one in page.items if call.caller.sees_record(one)]
-    for _ in range(_PAGES):
-        if seen or not page.cursor:
-            break
-        page = await _page(call, query, page.cursor)
-        seen = [one for one in page.items if call.caller.sees_record(one)]
+    page = await _page(call, query)
     path = _next_records(query, page.cursor)
-    return json(RecordPage(items=tuple(seen), next=path), headers=_link(path))
+    return json(RecordPage(items=page.items, next=path), headers=_link(path))
 
 
-async def _page(call: Call, query: RecordsQuery, cursor: str) -> Page:
-    since, status = _utc(query.since), query.status or ""
+async def _page(call: Call, query: RecordsQuery) -> Page:
     try:
-        return await call.gateway.store.records(cursor=cursor, limit=query.limit, since=since, status=status)
+        return await call.gateway.store.records(
+            cursor=query.cursor,
+            limit=query.limit,
+            since=_utc(query.since),
+            status=query.status or "",
+            accounts=call.caller.accounts(),
+        )
     except StoreUnavailable:
         raise
     except StoreError as err:

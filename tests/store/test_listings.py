@@ -137,6 +137,14 @@ async def test_records_newest_first(store: Store) -> None:
     assert [r.number for r in late] == ["A-7", "A-6"]
 
 
+async def test_records_of_some_accounts(store: Store) -> None:
+    conversation = await store.conversation(await case(store, 1))
+    own = [(conversation.channel, conversation.account)]
+    assert [r.number for r in (await store.records(accounts=own)).items] == ["A-1"]
+    assert (await store.records(accounts=[("api", "other")])).items == ()
+    assert (await store.records(accounts=[])).items == ()
+
+
 async def test_the_operators_lists(store: Store, clock: Clock) -> None:
     conversation = await fill(store, *(message(n) for n in range(5)))
     await settle(store, sends=tuple(send(f"k{n}", conversation, lane=f"l{n}") for n in range(5)))

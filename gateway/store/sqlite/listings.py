@@ -115,16 +115,34 @@ def find_person(connection: sqlite3.Connection, needle: str) -> tuple[str, ...]:
 
 
 def complaint_records(
-    connection: sqlite3.Connection, *, cursor: str, limit: int, since: datetime | None, status: str
+    connection: sqlite3.Connection,
+    *,
+    cursor: str,
+    limit: int,
+    since: datetime | None,
+    status: str,
+    accounts: Sequence[tuple[str, str]] | None,
 ) -> Page:
     """Records, newest first."""
     at, n = rows.position(cursor, rows.NEVER, rows.NEVER)
+    of_account = (
+        "AND (SELECT c.channel || '/' || c.account FROM conversation c WHERE c.n = r.conv)"
+        " IN (SELECT value FROM json_each(:accounts))"
+    )
     found = connection.execute(
         "SELECT v.body, r.opened_at, r.n FROM record r"  # noqa: S608
         " JOIN record_revision v ON v.number = r.number AND v.revision = r.revision"
         f" WHERE (r.opened_at, r.n) < (:at, :n) AND r.opened_at >= :since {'AND r.status = :status' if status else ''}"
+        f" {of_account if accounts is not None else ''}"
         " ORDER BY r.opened_at DESC, r.n DESC LIMIT :limit",
-        {"at": at, "n": n, "since": rows.micros_or_none(since) or 0, "status": status, "limit": limit + 1},
+        {
+            "at": at,
+            "n": n,
+            "since": rows.micros_or_none(since) or 0,
+            "status": status,
+            "accounts": rows.encode(["/".join(pair) for pair in accounts or ()]).decode(),
+            "limit": limit + 1,
+        },
     ).fetchall()
     return _page(found, limit, lambda r: rows.record(r[0]), lambda r: rows.cursor(r[1], r[2]))
 

@@ -245,10 +245,18 @@ class SqliteStore:
         return self._readers.near(lambda c: records.revisions(c, number))
 
     async def records(
-        self, *, cursor: str = "", limit: int = 50, since: datetime | None = None, status: str = ""
+        self,
+        *,
+        cursor: str = "",
+        limit: int = 50,
+        since: datetime | None = None,
+        status: str = "",
+        accounts: Sequence[tuple[str, str]] | None = None,
     ) -> Page:
         return await self._readers.far(
-            lambda c: listings.complaint_records(c, cursor=cursor, limit=limit, since=since, status=status)
+            lambda c: listings.complaint_records(
+                c, cursor=cursor, limit=limit, since=since, status=status, accounts=accounts
+            )
         )
 
     async def conversations(self, view: View, *, agent: str = "", cursor: str = "", limit: int = 50) -> Page:
