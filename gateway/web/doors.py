@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import cast
@@ -167,6 +167,20 @@ async def _read(http: web.Request, limit: int) -> bytes:
             raise ProblemError(413, f"this door takes {limit} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def pieces(http: web.Request, gateway: Gateway, limit: int) -> AsyncIterator[bytes]:
+    """An upload's body as it arrives. Raises :class:`ProblemError` 413 above ``limit`` bytes, TimeoutError at a long pause."""
+    size = 0
+    while True:
+        async with asyncio.timeout(gateway.config.limits.request_seconds):
+            piece = await http.content.readany()
+        if not piece:
+            return
+        size += len(piece)
+        if size > limit:
+            raise ProblemError(413, f"a file has at most {limit} bytes")
+        yield piece
 
 
 def public_url(http: web.Request, gateway: Gateway) -> str:

@@ -82,6 +82,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         if err.status < 400:
             raise
         return _answer(request, _of_http(err))
+    except ConnectionError:
+        raise  # the caller has gone: there is nobody to answer, and nothing of ours is wrong
     except Exception as err:
         if request.writer is not None and request.writer.output_size > 0:
             raise  # the answer has begun: all that can be done is to cut the connection

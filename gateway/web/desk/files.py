@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import msgspec
@@ -12,6 +11,7 @@ from channels.base import Attachment
 from gateway.blobs import display_name
 from gateway.store.base import NotFound
 from gateway.web.desk.guard import Visit, acts, json_response, reads
+from gateway.web.doors import pieces
 from gateway.web.problems import ProblemError
 
 #: Types that a browser may show in an <img> or <audio>; all else is bytes to save. SVG is a program, so not here.
@@ -46,9 +46,11 @@ async def upload(visit: Visit) -> web.Response:
     limit = gateway.config.limits.file
     if (request.content_length or 0) > limit:
         raise ProblemError(413, f"a file has at most {limit} bytes", code="file")
-    kept = await gateway.blobs.put(
-        _chunks(request), name=request.query.get("name", "")[:200], type=request.content_type, limit=limit
-    )
+    data, name = pieces(request, gateway, limit), request.query.get("name", "")[:200]
+    try:
+        kept = await gateway.blobs.put(data, name=name, type=request.content_type, limit=limit)
+    except TimeoutError as err:
+        raise ProblemError(408, "the file took too long to arrive", code="file") from err
     if kept.state != "kept":
         raise ProblemError(422, kept.reason or "the file was refused", code="file")
     return json_response(
@@ -84,11 +86,6 @@ async def download(visit: Visit) -> web.StreamResponse:
             "Cache-Control": "private, no-store",
         },
     )
-
-
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_any():
-        yield chunk
 
 
 def _tag(visit: Visit, id: str, file: Attachment) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from gateway.context import GATEWAY
+from gateway.web.doors import pieces
 from gateway.web.problems import ProblemError
 from gateway.web.visitor import timeline, who
 
-CHUNK = 64 * 1024
 #: A whole upload may take this long; a pause in it no longer than ``limits.request_seconds``.
 UPLOAD_SECONDS = 600.0
 MAX_NAME = 200
@@ -32,12 +31,7 @@ async def upload(http: web.Request) -> web.Response:
     name = unquote(http.headers.get("X-File-Name", ""))[:MAX_NAME]
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            kept = await gateway.blobs.put(
-                _chunks(http, gateway.config.limits.request_seconds, limit),
-                name=name,
-                type=http.content_type,
-                limit=limit,
-            )
+            kept = await gateway.blobs.put(pieces(http, gateway, limit), name=name, type=http.content_type, limit=limit)
     except TimeoutError as err:
         raise ProblemError(408, "the file took too long to arrive") from err
     if kept.state != "kept":
@@ -45,19 +39,6 @@ async def upload(http: web.Request) -> web.Response:
     token = visitor.window.upload_token(visitor.session, kept, gateway.clock())
     body = {"upload": token, "name": kept.name, "type": kept.type, "size": kept.size}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
-
-
-async def _chunks(http: web.Request, patience: float, limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    while True:
-        async with asyncio.timeout(patience):
-            chunk = await http.content.read(CHUNK)
-        if not chunk:
-            return
-        size += len(chunk)
-        if size > limit:
-            raise ProblemError(413, f"a file has at most {limit} bytes")
-        yield chunk
 
 
 async def download(http: web.Request) -> web.StreamResponse:
