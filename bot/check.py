@@ -78,9 +78,8 @@ def _reach(entry: Entry, knowledge: Knowledge) -> Iterator[Finding]:
 
 def _collisions(entry: Entry, knowledge: Knowledge, scans: dict[str, frozenset[str]]) -> Iterator[Finding]:
     for text in scans:
-        if knowledge.index.exact.get(knowledge.utterance(text).compact, entry.id) != entry.id or _shared(
-            text, entry, knowledge
-        ):
+        compact = knowledge.utterance(text).compact
+        if compact and knowledge.index.exact(compact) != entry.id:
             yield _at(entry, "error", "conflict", f"shares the example “{text}” with another entry")
     skills = sorted(
         {name for fired in scans.values() for name in fired if name in ("@human", "@stop", "@withdraw", "@anger")}
@@ -88,16 +87,6 @@ def _collisions(entry: Entry, knowledge: Knowledge, scans: dict[str, frozenset[s
     for skill in skills:
         text = next(text for text, fired in scans.items() if skill in fired)
         yield _at(entry, "warning", "shadowed", f"never sees its example “{text}”: the skill {skill} takes it first")
-
-
-def _shared(text: str, entry: Entry, knowledge: Knowledge) -> bool:
-    said = knowledge.utterance(text).compact
-    return any(
-        said == knowledge.utterance(other).compact
-        for each in knowledge.entries.values()
-        if each.id != entry.id and said not in knowledge.index.exact
-        for other in _examples(each)
-    )
 
 
 def _more(texts: list[str]) -> str:

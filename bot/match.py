@@ -27,6 +27,8 @@ MARGIN = 0.07
 UNMATCHED = 0.34
 #: Fewer content units than this are a heading, not a question.
 FEWEST_UNITS = 2.0
+#: A lead of the linear model that leaves no doubt which entry a few words are about.
+CLEAR = 0.6
 MOST_OFFERED = 3
 #: An entry that has no word for so much of the message is not worth an offer.
 STRANGE = 0.6
@@ -74,7 +76,7 @@ def _is_whole(view: View, fired: list[str]) -> str:
     said = view.utterance.compact
     entries = view.knowledge.entries
     exact = [name for name in fired if any(said in pattern.whole for pattern in entries[name].patterns)]
-    name = view.knowledge.index.exact.get(said, "") if not exact else exact[0] if len(exact) == 1 else ""
+    name = view.knowledge.index.exact(said) if not exact else exact[0] if len(exact) == 1 else ""
     return name if name and not _unfit(view, entries[name], exact=True) else ""
 
 
@@ -117,14 +119,15 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
     if not (said.is_question or said.is_request or said.units <= HEADING):
         return Match("none", steps=tuple(steps))
     maybe = [
-        each.entry
+        each
         for each in near
         if (each.entry in fired or (each.score >= OFFER and each.unmatched <= STRANGE))
         and not _unfit(view, view.knowledge.entries[each.entry])
     ]
     if not maybe:
         return Match("none", steps=tuple(steps))
-    return Match("offer", offered=tuple(maybe[:MOST_OFFERED]), confidence=near[0].score, steps=tuple(steps))
+    best = sorted(maybe[:MOST_OFFERED], key=lambda each: -each.score)
+    return Match("offer", offered=tuple(each.entry for each in best), confidence=best[0].score, steps=tuple(steps))
 
 
 def _veto(view: View, near: Near, fired: bool) -> str:
@@ -138,7 +141,7 @@ def _veto(view: View, near: Near, fired: bool) -> str:
         return "not near enough"
     if near.unmatched > UNMATCHED:
         return "says something the entry knows nothing of"
-    if view.utterance.units < FEWEST_UNITS and near.best < SAME:
+    if view.utterance.units < FEWEST_UNITS and near.best < SAME and not (fired and near.signals.head_margin >= CLEAR):
         return "too short to be sure"
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
@@ -83,8 +83,9 @@ def _index(found: _Read) -> Index:
     """The rule's words belong to what an entry knows: the author named them."""
     entries = found.entries.values()
     return Index(
-        {entry.id: _questions(entry, found.table) for entry in entries},
-        {entry.id: frozenset(_rule_words(entry, found.table)) for entry in entries},
+        {entry.id: _questions(entry) for entry in entries},
+        found.table,
+        {entry.id: frozenset(_rule_words(entry, found.table)) for entry in entries if entry.patterns},
     )
 
 
@@ -95,11 +96,11 @@ def _rule_words(entry: Entry, table: Fold) -> Iterable[str]:
                 yield from Utterance(" ".join(each.parts), table).content
 
 
-def _questions(entry: Entry, table: Fold) -> list[Utterance]:
-    """Examples and titles; what folds to the same text (traditional and simplified) counts once."""
-    texts = [text for group in entry.examples.values() for text in group]
-    said = [Utterance(text, table) for text in [*texts, *entry.title.values()]]
-    return list({each.folded: each for each in said}.values())
+def _questions(entry: Entry) -> Iterator[str]:
+    """Examples and titles, all languages together."""
+    for group in entry.examples.values():
+        yield from group
+    yield from entry.title.values()
 
 
 def _version(files: Mapping[str, str]) -> str:

@@ -1,183 +1,321 @@
 """The second key of an automatic answer: how near a text is to an entry's example questions.
 
-TF-IDF over the features of :class:`bot.words.Utterance`, an inverted index over the entries' centroids, then the best
-single example of the nearest entries. Scores run from 0 to 1. Pure Python: one message touches only the postings of
-its own features, and features that most entries share are left out of the search.
+Everything about the examples is in arrays (:mod:`bot.postings`). A text is compared with all examples by TF-IDF and with
+all entries by BM25 in one pass each; the nearest few entries then get their :class:`bot.signals.Signals`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from heapq import nsmallest
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bot import head
+from bot.postings import Floats, Gathered, Hits, Ints, Keys, Postings, keys_of
+from bot.signals import Signals
 from bot.words import Utterance
+from normalizer.text import Fold
 
 #: How many entries are looked at closely.
 NEAREST = 5
-#: Postings longer than this share of all entries say little and are passed over in the search.
-COMMON = 0.35
-
-#: An entry whose centroid is farther than this is not looked at.
+#: How many examples vote for the share.
+VOTES = 10
+#: Features of more examples than this say nearly nothing and are passed over in the search.
+COMMON = 4_000
+#: An entry whose nearness is below this is not looked at.
 FAR = 0.04
-#: Entries whose examples are kept ready.
-KEPT = 1_000
-
-Vector = dict[str, float]
+#: BM25's two constants, as in the literature (Robertson and Zaragoza, 2009).
+K1, B = 1.2, 0.75
+#: The part of nearness in the order of entries, beside the linear model.
+NEARNESS = 0.3
 
 
 @dataclass(frozen=True)
 class Near:
-    """How near an entry is: a mean of the centroid and the ``best`` example, and the share of the text it has no word for."""
+    """How near an entry is: a mean of its centre and the ``best`` example of the same polarity, and the share of the
+    text it has no word for."""
 
     entry: str
     score: float
     best: float
     unmatched: float
     example: str
+    signals: Signals
 
 
-@dataclass(frozen=True)
-class _Detail:
-    """An entry looked at closely: its centroid, its examples (text, polarity) and feature → (example, weight)."""
+class _Said(NamedTuple):
+    """A text, compared with everything: cosine by example; the three orders, BM25 and known words by entry."""
 
-    centroid: Vector
-    examples: tuple[tuple[str, bool], ...]
-    postings: Mapping[str, Sequence[tuple[int, float]]]
-    vocabulary: frozenset[str]
+    cosines: Floats
+    same: Floats
+    best: Floats
+    centre: Floats
+    order: Floats
+    bm25: Floats
+    known: Floats
+    seen: float
+    hits: Hits
 
 
 class Index:
-    """Built once from entry id → example questions (all languages together: customers mix them).
-
-    Kept are the examples' texts and the centroids' postings; what a close look needs is made when an entry is first
-    near and kept for the :data:`KEPT` entries last asked for, so memory does not grow with the number of examples.
-    """
+    """Built once from entry id → example questions (all languages together: customers mix them)."""
 
     def __init__(
-        self, examples: Mapping[str, Sequence[Utterance]], vocabulary: Mapping[str, frozenset[str]] | None = None
+        self,
+        examples: Mapping[str, Iterable[str]],
+        table: Fold,
+        vocabulary: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         """``vocabulary`` adds content words that an entry knows besides those of its examples (its rule's)."""
-        said = {entry: tuple(texts) for entry, texts in examples.items() if texts}
-        self._known = vocabulary or {}
-        self._said = {entry: tuple(Utterance(each.text, each.table) for each in texts) for entry, texts in said.items()}
-        self._names = tuple(said)
-        counts = [_merged(texts) for texts in said.values()]
-        self._rarity = _rarity(counts)
-        self._rarest = max(self._rarity.values(), default=1.0)
-        self._postings = self._invert(counts)
-        self._detail = lru_cache(maxsize=KEPT)(self._look)
-        self.exact = _exact(said)
-        """Compact text → the one entry it is an example of."""
+        names: list[str] = []
+        starts: list[int] = []
+        self._texts: list[str] = []
+        self._moods: list[tuple[bool, int]] = []
+        hashes: list[int] = []
+        grams, words = Gathered(), Gathered()
+        for name, texts in examples.items():
+            begin, terms = len(self._texts), dict.fromkeys((vocabulary or {}).get(name, ()), 0.0)
+            for said in _distinct(texts, table):
+                self._texts.append(said.text)
+                self._moods.append((said.negated, _mood(said)))
+                hashes.append(_hash(said.compact))
+                grams.add(said.features)
+                for term, count in said.terms.items():
+                    terms[term] = terms.get(term, 0.0) + count
+            if len(self._texts) > begin:
+                names.append(name)
+                starts.append(begin)
+                words.add(terms)
+        self._table = table
+        self.names = tuple(names)
+        self._place = {name: number for number, name in enumerate(names)}
+        self._starts = np.array(starts, dtype=np.int64)
+        self._sizes = np.diff(np.append(self._starts, len(self._texts)))
+        self._entry_of = np.repeat(np.arange(len(names)), self._sizes)
+        self._whole = _unique(np.array(hashes, dtype=np.uint64), self._entry_of)
+        self._negated = np.array([negated for negated, _ in self._moods], dtype=bool)
+        self._mood = np.array([mood for _, mood in self._moods], dtype=np.int8)
+        del self._moods
+        self._grams = Postings(grams)
+        self._words = Postings(words)
+        self._weigh()
+        self._head = self._trained()
 
-    def _look(self, name: str) -> _Detail:
-        said = [Utterance(each.text, each.table) for each in self._said[name]]
-        postings: dict[str, list[tuple[int, float]]] = {}
-        for number, each in enumerate(said):
-            for feature, weight in self._vector(each.features).items():
-                postings.setdefault(feature, []).append((number, weight))
-        words = frozenset(word for each in said for word in each.content)
-        return _Detail(
-            centroid=self._vector(_merged(said)),
-            examples=tuple((each.text, each.negated) for each in said),
-            postings=postings,
-            vocabulary=words | self._known.get(name, frozenset()),
-        )
+    # --- made once ---
 
-    def _vector(self, counts: Vector) -> Vector:
-        rarity = self._rarity
-        return _unit({f: (1 + math.log1p(n)) * n**0.5 * rarity[f] for f, n in counts.items() if f in rarity})
+    def _weigh(self) -> None:
+        grams, words, total = self._grams, self._words, len(self._texts)
+        counts = np.diff(grams.starts)
+        self._rarity = (np.log((1 + total) / (1 + counts)) + 1).astype(np.float32)
+        self._rarest = float(math.log(1 + total) + 1)
+        grams.weights = np.sqrt(grams.weights) * grams.spread(self._rarity)
+        length = np.sqrt(np.bincount(grams.rows, grams.weights**2, minlength=total)).astype(np.float32)
+        grams.weights = grams.weights / length[grams.rows]
+        self._width = self._centre_lengths()
 
-    def _invert(self, counts: Sequence[Vector]) -> dict[str, tuple[array[int], array[float]]]:
-        """Feature → numbers and weights of the entries that have it, without the features that most have."""
-        postings: dict[str, tuple[array[int], array[float]]] = {}
-        for number, merged in enumerate(counts):
-            for feature, weight in self._vector(merged).items():
-                numbers, weights = postings.setdefault(feature, (array("L"), array("f")))
-                numbers.append(number)
-                weights.append(weight)
-        limit = max(10, COMMON * len(counts))
-        return {feature: found for feature, found in postings.items() if len(found[0]) <= limit}
+        entries = len(self.names)
+        held = np.diff(words.starts)
+        self._worth = np.log(1 + (entries - held + 0.5) / (held + 0.5)).astype(np.float32)
+        self._worthiest = float(math.log(1 + (entries + 0.5) / 0.5))
+        sizes = np.bincount(words.rows, words.weights, minlength=entries)
+        usual = K1 * (1 - B + B * sizes / max(float(sizes.mean()) if entries else 1.0, 1e-9))
+        tf = words.weights
+        words.weights = (words.spread(self._worth) * tf * (K1 + 1) / (tf + usual[words.rows])).astype(np.float32)
+
+    def _centre_lengths(self) -> Floats:
+        """The length of the sum of each entry's examples: dividing by it makes a sum of cosines the centre's cosine."""
+        grams = self._grams
+        of = self._entry_of[grams.rows]
+        keys = np.repeat(np.arange(len(grams.keys)), np.diff(grams.starts))
+        pairs = keys * max(len(self.names), 1) + of
+        firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
+        sums = np.add.reduceat(grams.weights, firsts) if len(firsts) else grams.weights
+        squares = np.bincount(of[firsts], sums**2, minlength=len(self.names))
+        return np.sqrt(np.maximum(squares, 1e-9)).astype(np.float32)
+
+    def _trained(self) -> Floats | None:
+        if not head.worth_it(len(self.names), len(self._texts)):
+            return None
+        return head.train(self._grams, self._entry_of, len(self.names))
+
+    # --- asked with every text ---
+
+    def exact(self, compact: str) -> str:
+        """The one entry that has this text as an example (letters and digits alone), or an empty text."""
+        hashes, owners = self._whole
+        wanted = np.uint64(_hash(compact))
+        at = int(np.searchsorted(hashes, wanted))
+        return self.names[owners[at]] if at < len(hashes) and hashes[at] == wanted else ""
 
     def nearest(self, utterance: Utterance, also: Sequence[str] = ()) -> list[Near]:
         """The nearest entries, best first; ``also`` names entries to be looked at in any case."""
-        vector = self._vector(utterance.features)
-        if not vector:
+        said = self._compare(utterance)
+        if said is None:
             return []
-        rough = self._rough(vector)
-        names = nsmallest(NEAREST, rough, key=lambda name: (-rough[name], name))
-        names += [name for name in also if name not in names and name in self._said]
-        near = [self._near(name, vector, utterance) for name in names]
-        return sorted(near, key=lambda each: (-each.score, each.entry))
+        count = min(NEAREST, len(self.names))
+        top = np.argpartition(-said.order, count - 1)[:count]
+        places = [int(place) for place in sorted(top, key=lambda at: (-said.order[at], at)) if said.best[place] > FAR]
+        places += [self._place[name] for name in also if name in self._place and self._place[name] not in places]
+        words = _Words(self, utterance)
+        tops = _Tops(said, self._entry_of)
+        return [self._near(place, utterance, said, words, tops) for place in places]
 
-    def _rough(self, vector: Vector) -> dict[str, float]:
-        scores: dict[int, float] = {}
-        for feature, weight in vector.items():
-            found = self._postings.get(feature)
-            if found is not None:
-                for number, other in zip(*found):
-                    scores[number] = scores.get(number, 0.0) + weight * other
-        return {self._names[number]: score for number, score in scores.items() if score > FAR}
+    def _compare(self, utterance: Utterance) -> _Said | None:
+        keys, weights, seen = self._vector(utterance.features)
+        if not len(keys):
+            return None
+        total, entries = len(self._texts), len(self.names)
+        hits = self._grams.hits(keys, COMMON if total > 2 * COMMON else None)
+        cosines = np.bincount(hits.rows, hits.weights * weights[hits.which], minlength=total).astype(np.float32)
+        same = np.where(self._negated == utterance.negated, cosines, np.float32(0))
+        best: Floats = np.maximum.reduceat(cosines, self._starts)
+        centre: Floats = (np.add.reduceat(cosines, self._starts) / self._width).astype(np.float32)
+        near: Floats = np.float32(0.6) * best + np.float32(0.4) * centre
+        order = near if self._head is None else weights @ self._head[keys] + np.float32(NEARNESS) * near
+        places = self._words.numbers(keys_of(utterance.terms))
+        places = places[places >= 0]
+        found = self._words.hits(places)
+        bm25 = np.bincount(found.rows, found.weights, minlength=entries).astype(np.float32)
+        known = np.bincount(found.rows, self._worth[places][found.which], minlength=entries).astype(np.float32)
+        return _Said(cosines, same, best, centre, order, bm25, known, seen, hits)
 
-    def _near(self, name: str, vector: Vector, utterance: Utterance) -> Near:
-        """Only examples of the same polarity count: "can I pay" is no neighbour of "I cannot pay"."""
-        entry = self._detail(name)
-        scores = [0.0] * len(entry.examples)
-        centre = 0.0
-        for feature, weight in vector.items():
-            found = entry.postings.get(feature)
-            if found is not None:
-                centre += weight * entry.centroid[feature]
-                for number, other in found:
-                    scores[number] += weight * other
-        negated = utterance.negated
-        best, text = max(
-            ((score, said) for score, (said, other) in zip(scores, entry.examples) if other == negated),
-            default=(0.0, ""),
+    def _vector(self, features: Mapping[str, float]) -> tuple[Ints, Floats, float]:
+        """Places and weights (of length one) of the known features, and their share of all."""
+        if not features:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0
+        places = self._grams.numbers(keys_of(features))
+        counts = np.sqrt(np.fromiter(features.values(), np.float32, len(features)))
+        is_known = places >= 0
+        weights = counts[is_known] * self._rarity[places[is_known]]
+        mass = float((weights**2).sum())
+        strange = float((counts[~is_known] ** 2).sum()) * self._rarest**2
+        length = math.sqrt(mass) or 1.0
+        return places[is_known], weights / np.float32(length), mass / (mass + strange) if mass else 0.0
+
+    def _near(self, place: int, utterance: Utterance, said: _Said, words: _Words, tops: _Tops) -> Near:
+        begin, size = int(self._starts[place]), int(self._sizes[place])
+        own = slice(begin, begin + size)
+        row = begin + int(said.cosines[own].argmax())
+        same = float(said.same[own].max())
+        best, centre = float(said.best[place]), float(said.centre[place])
+        known, strangest = words.known_to(place)
+        signals = Signals(
+            head=float(said.order[place]),
+            head_margin=tops.order.lead(place, said.order),
+            best=best,
+            best_margin=tops.best.lead(place, said.best),
+            centre=centre,
+            centre_margin=tops.centre.lead(place, said.centre),
+            fit=centre * size / float(self._width[place]),
+            back=float((said.hits.weights[said.hits.rows == row] ** 2).sum()),
+            bm25=float(said.bm25[place]) / words.most,
+            bm25_margin=tops.bm25.lead(place, said.bm25) / words.most,
+            share=float((tops.votes == place).mean()),
+            known=known,
+            seen=said.seen,
+            strangest=strangest,
+            agreement=(tops.order.first(place) + tops.best.first(place) + tops.bm25.first(place)) / 3,
+            polarity=float((self._negated[own] == utterance.negated).mean()),
+            mood=float((self._mood[own] == _mood(utterance)).mean()),
+            length=math.log1p(utterance.units),
         )
-        score = min(1.0, 0.6 * best + 0.4 * centre)
-        return Near(name, score, best, self._unmatched(entry, utterance), text)
-
-    def _unmatched(self, entry: _Detail, utterance: Utterance) -> float:
-        total = missing = 0.0
-        for word in utterance.content:
-            weight = self._rarity.get(word, self._rarest)
-            total += weight
-            if word not in entry.vocabulary:
-                missing += weight
-        return missing / total if total else 1.0
+        score = min(1.0, 0.6 * same + 0.4 * centre)
+        return Near(self.names[place], score, same, words.unmatched(place), self._texts[row], signals)
 
 
-def _exact(said: Mapping[str, Sequence[Utterance]]) -> dict[str, str]:
-    """What two entries both have as an example decides nothing and is left out."""
-    found: dict[str, str] = {}
-    for entry, texts in said.items():
-        for text in texts:
-            found[text.compact] = entry if found.get(text.compact, entry) == entry else ""
-    return {text: entry for text, entry in found.items() if text and entry}
+class _Top:
+    """The two highest values of an order, to tell any entry's lead over the best other one."""
+
+    def __init__(self, values: Floats) -> None:
+        count = min(2, len(values))
+        top = np.argpartition(-values, count - 1)[:count]
+        top = top[np.lexsort((top, -values[top]))]
+        self._first = int(top[0])
+        self._values = (float(values[top[0]]), float(values[top[1]]) if count > 1 else 0.0)
+
+    def first(self, place: int) -> bool:
+        return place == self._first
+
+    def lead(self, place: int, values: Floats) -> float:
+        return float(values[place]) - self._values[1 if place == self._first else 0]
 
 
-def _merged(said: Sequence[Utterance]) -> Vector:
-    """All features of an entry's examples with their counts."""
-    counts: Vector = {}
-    for each in said:
-        for feature, count in each.features.items():
-            counts[feature] = counts.get(feature, 0.0) + count
-    return counts
+class _Tops:
+    def __init__(self, said: _Said, entry_of: Ints) -> None:
+        self.order, self.best, self.centre, self.bm25 = map(_Top, (said.order, said.best, said.centre, said.bm25))
+        count = min(VOTES, len(said.cosines))
+        rows = np.argpartition(-said.cosines, count - 1)[:count]
+        self.votes = entry_of[rows[said.cosines[rows] > 0]]
+        if not len(self.votes):
+            self.votes = np.array([-1])
 
 
-def _rarity(counts: Sequence[Vector]) -> dict[str, float]:
-    """Inverse document frequency, an entry being the document."""
-    seen: dict[str, int] = {}
-    for merged in counts:
-        for feature in merged:
-            seen[feature] = seen.get(feature, 0) + 1
-    return {feature: math.log((1 + len(counts)) / (0.5 + n)) for feature, n in seen.items()}
+class _Words:
+    """The text's words against the entries' vocabularies."""
+
+    def __init__(self, index: Index, utterance: Utterance) -> None:
+        self._postings = index._words
+        terms = [*utterance.terms]
+        content = set(utterance.content)
+        self._places = self._postings.numbers(keys_of(terms))
+        worth = np.where(self._places >= 0, index._worth[self._places], index._worthiest) if terms else np.zeros(0)
+        self._worth = worth.astype(np.float64)
+        self._is_content = np.array([term in content for term in terms], dtype=bool)
+        self._rarest = index._worthiest
+        self.most = float(self._worth.sum()) * (K1 + 1) or 1.0
+
+    def _missing(self, place: int) -> NDArray[np.bool_]:
+        found = np.zeros(len(self._places), dtype=bool)
+        for at, number in enumerate(self._places.tolist()):
+            if number >= 0:
+                rows = self._postings.rows[self._postings.starts[number] : self._postings.starts[number + 1]]
+                near = int(np.searchsorted(rows, place))
+                found[at] = near < len(rows) and rows[near] == place
+        return ~found
+
+    def known_to(self, place: int) -> tuple[float, float]:
+        """The share of the words' worth that the entry has, and the worth of the rarest content word it has not."""
+        missing, total = self._missing(place), float(self._worth.sum())
+        if not total:
+            return 0.0, 1.0
+        strange = self._worth[np.logical_and(missing, self._is_content)]
+        return 1 - float(self._worth[missing].sum()) / total, float(strange.max(initial=0.0)) / self._rarest
+
+    def unmatched(self, place: int) -> float:
+        """The share of the content words' worth that the entry does not have."""
+        total = float(self._worth[self._is_content].sum())
+        missing = np.logical_and(self._missing(place), self._is_content)
+        return float(self._worth[missing].sum()) / total if total else 1.0
 
 
-def _unit(vector: Vector) -> Vector:
-    length = math.sqrt(sum(weight * weight for weight in vector.values()))
-    return {feature: weight / length for feature, weight in vector.items()} if length else {}
+def _distinct(texts: Iterable[str], table: Fold) -> Iterable[Utterance]:
+    """What folds to the same text (traditional and simplified) counts once."""
+    seen: set[str] = set()
+    for text in texts:
+        said = Utterance(text, table)
+        if said.folded not in seen:
+            seen.add(said.folded)
+            yield said
+
+
+def _mood(said: Utterance) -> int:
+    return 2 if said.is_question else 1 if said.is_request else 0
+
+
+def _hash(compact: str) -> int:
+    return int.from_bytes(hashlib.blake2b(compact.encode(), digest_size=8).digest(), "big") if compact else 0
+
+
+def _unique(hashes: Keys, owners: Ints) -> tuple[Keys, Ints]:
+    """What two entries both have as an example decides nothing and is left out; so is the empty text."""
+    order = np.argsort(hashes, kind="stable")
+    hashes, owners = hashes[order], owners[order]
+    first = np.flatnonzero(np.diff(hashes, prepend=np.uint64(0)) != 0)
+    ends = np.append(first[1:], len(hashes))
+    alone = np.array([owners[a:b].min() == owners[a:b].max() for a, b in zip(first, ends)], dtype=bool)
+    return hashes[first[alone]], owners[first[alone]]

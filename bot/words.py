@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from normalizer.text import Fold, Text
 
@@ -32,7 +33,7 @@ _REQUEST = re.compile(
     r"我想|我要|想要|帮我|请帮|麻烦|申请|\b(?:please|i want|i would like|i'd like|i need|help me|want to|need to)\b"
 )
 _OPENING = re.compile(
-    r"你好|您好|我?想?(?:请问|问)一?下|我?想问|请问|打扰一下|麻烦问下?|\bquick question\b|\bjust wondering\b"
+    r"^\W*(?:好的|好吧|嗯+)|你好|您好|我?想?(?:请问|问)一?下|我?想问|请问|打扰一下|麻烦问下?|\bquick question\b|\bjust wondering\b"
 )
 #: When it happened tells nothing of what is asked.
 _WHEN = re.compile(
@@ -115,7 +116,7 @@ class Utterance:
 
     @cached_property
     def features(self) -> dict[str, float]:
-        """Feature → how often: Han 1-3-grams; Latin words, word pairs, beginnings and 3-grams (for typing mistakes)."""
+        """Feature → how often: Han 1-3-grams; Latin words, word pairs, and 3- and 4-grams (for typing mistakes)."""
         counts: dict[str, float] = {}
         before = ""
         for token in self.tokens:
@@ -127,10 +128,22 @@ class Utterance:
                 before = token
         return counts
 
+    @cached_property
+    def terms(self) -> dict[str, float]:
+        """What is said in whole words: the content words, and pairs of Han characters that are not both stop words."""
+        counts: dict[str, float] = {}
+        for word in self.content:
+            counts[word] = counts.get(word, 0.0) + 1.0
+        for run in self.tokens:
+            if _HAN.match(run):
+                for pair in map("".join, pairwise(run)):
+                    if not (pair[0] in _STOP_HAN and pair[1] in _STOP_HAN):
+                        counts[pair] = counts.get(pair, 0.0) + 1.0
+        return counts
+
 
 def _han_grams(run: str, counts: dict[str, float]) -> None:
-    for size in (1, 2, 3):
-        weight = (0.4, 1.0, 0.8)[size - 1]
+    for size, weight in ((1, 0.4), (2, 1.0), (3, 0.8)):
         for start in range(len(run) - size + 1):
             gram = run[start : start + size]
             if size > 1 or gram not in _STOP_HAN:
@@ -139,19 +152,17 @@ def _han_grams(run: str, counts: dict[str, float]) -> None:
 
 def _latin_grams(word: str, before: str, counts: dict[str, float]) -> None:
     stop = word in _STOP_WORDS
-    counts[word] = counts.get(word, 0.0) + (0.3 if stop else 1.0)
+    counts[word] = counts.get(word, 0.0) + (0.5 if stop else 1.0)
     if before:
         pair = f"{before} {word}"
-        counts[pair] = counts.get(pair, 0.0) + 0.6
+        counts[pair] = counts.get(pair, 0.0) + 1.0
     if stop:
         return
-    if len(word) > 5:
-        begin = word[:5] + "~"
-        counts[begin] = counts.get(begin, 0.0) + 0.6
     padded = f"^{word}$"
-    for start in range(len(padded) - 2):
-        gram = padded[start : start + 3]
-        counts[gram] = counts.get(gram, 0.0) + 0.2
+    for size in (3, 4):
+        for start in range(len(padded) - size + 1):
+            gram = padded[start : start + size]
+            counts[gram] = counts.get(gram, 0.0) + 0.5
 
 
 def has_han(text: str) -> bool:

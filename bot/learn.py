@@ -1,0 +1,206 @@
+"""Learns from an author's examples when the bot may answer: cross-validation that leaves whole entries out.
+
+A bot is wrong most often on what it knows nothing of. So in each of :data:`FOLDS` rounds a fifth of the entries is
+taken away, and their examples stand for questions that no entry covers; of the other entries a fifth of the examples is
+asked. Nothing is left to chance: folds and the bootstrap's weights come from checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.acceptor import Acceptor, Weight, forbidden
+from bot.signals import Signals
+from bot.similarity import Index
+from bot.words import Utterance
+from normalizer.text import Fold
+
+FOLDS = 5
+#: Most questions asked in a round, of each kind.
+MOST_ASKED = 2_000
+#: Which part of what has no entry is a question with a foreign word in it.
+MIXED = 0.3
+#: How strongly the acceptor's weights are held near zero, and how many Newton steps find them.
+RIDGE = 1.0
+STEPS = 12
+#: Bootstrap rounds, and the share of them that may fall short of the stated precision.
+ROUNDS = 200
+SHORT = 0.1
+
+Array = NDArray[np.float64]
+#: Whether an entry's rule fires on a text.
+Fires = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One question asked in a round. ``entry`` is what was meant (empty: its entry was taken away), ``found`` the nearest."""
+
+    text: str
+    round: int
+    entry: str
+    of: str
+    """Whose example it is."""
+    found: str
+    next: tuple[str, ...]
+    signals: Signals
+    mixed: bool = False
+    """A question with a word of another entry put in: it asks for something else now."""
+
+    @property
+    def right(self) -> bool:
+        return self.entry == self.found
+
+
+def _number(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def _ranked(texts: Sequence[str], salt: str) -> dict[str, int]:
+    """Place of each text in an order that has nothing to do with it."""
+    return {text: place for place, text in enumerate(sorted(set(texts), key=lambda text: _number(salt, text)))}
+
+
+def trials(examples: Mapping[str, Sequence[str]], table: Fold, vocabulary: Mapping[str, frozenset[str]]) -> list[Trial]:
+    """All rounds' questions. The rule's words (``vocabulary``) belong to an entry in every round."""
+    group = {entry: place % FOLDS for entry, place in _ranked(list(examples), "entry").items()}
+    folds = {entry: _folds(entry, texts) for entry, texts in examples.items()}
+    return [
+        trial
+        for round in range(FOLDS)
+        for trial in _round(round, folds, {entry for entry in group if group[entry] == round}, table, vocabulary)
+    ]
+
+
+def _folds(entry: str, texts: Sequence[str]) -> dict[str, int]:
+    offset = _number("offset", entry)
+    return {text: (place + offset) % FOLDS for text, place in _ranked(texts, "example").items()}
+
+
+def _round(
+    round: int,
+    folds: Mapping[str, Mapping[str, int]],
+    gone: set[str],
+    table: Fold,
+    vocabulary: Mapping[str, frozenset[str]],
+) -> list[Trial]:
+    kept = {entry: [text for text, at in texts.items() if at != round] for entry, texts in folds.items()}
+    index = Index({entry: texts for entry, texts in kept.items() if entry not in gone}, table, vocabulary)
+    if not index.names:
+        return []
+    inside = [(entry, text) for entry in folds if entry not in gone for text, at in folds[entry].items() if at == round]
+    outside = [(entry, text) for entry in folds if entry in gone for text in folds[entry]]
+    inside, outside = _sample(inside), _sample(outside)
+    words = [word for _, text in outside for word in dict.fromkeys(Utterance(text, table).content)]
+    asked = [(entry, entry, text, False) for entry, text in inside]
+    asked += [("", of, text, False) for of, text in outside]
+    asked += [("", of, mixed, True) for of, text in inside if (mixed := _mixed(text, words, table))]
+    found = (_ask(index, round, *each, table) for each in asked)
+    return [each for each in found if each is not None]
+
+
+def _mixed(text: str, words: Sequence[str], table: Fold) -> str:
+    """The text with one content word of an entry that was taken away before its last content word."""
+    said = Utterance(text, table)
+    own = [word for word in said.content if word in said.folded]
+    fresh = [word for word in words if word not in said.content]
+    if not own or not fresh:
+        return ""
+    word = fresh[_number("mixed", text) % len(fresh)]
+    head, last, tail = said.folded.rpartition(own[-1])
+    return f"{head}{word} {last}{tail}" if word.isascii() else f"{head}{word}{last}{tail}"
+
+
+def _sample(asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(asked, key=lambda each: _number("sample", *each))[:MOST_ASKED]
+
+
+def _ask(index: Index, round: int, entry: str, of: str, text: str, mixed: bool, table: Fold) -> Trial | None:
+    said = Utterance(text, table)
+    if index.exact(said.compact):
+        return None
+    near = index.nearest(said)
+    if not near:
+        return None
+    return Trial(text, round, entry, of, near[0].entry, tuple(each.entry for each in near[1:]), near[0].signals, mixed)
+
+
+def weights(found: Sequence[Trial], out_of_scope: float) -> Array:
+    """What each trial counts, so that those without an entry have their share of the traffic."""
+    kinds = np.array([0 if each.entry else 2 if each.mixed else 1 for each in found])
+    shares = (1 - out_of_scope, out_of_scope * (1 - MIXED), out_of_scope * MIXED)
+    counts = np.array([share / max((kinds == kind).sum(), 1) for kind, share in enumerate(shares)])[kinds]
+    return np.asarray(counts * len(found), dtype=np.float64)
+
+
+def matrix(found: Sequence[Trial]) -> Array:
+    return np.array([each.signals for each in found], dtype=np.float64).reshape(len(found), len(Signals._fields))
+
+
+def fit(signals: Array, right: NDArray[np.bool_], counts: Array) -> Acceptor:
+    """Weighted logistic regression by Newton's method."""
+    mean = np.average(signals, axis=0, weights=counts)
+    scale = np.sqrt(np.average((signals - mean) ** 2, axis=0, weights=counts))
+    scale[scale < 1e-9] = 1.0
+    data = np.column_stack([np.ones(len(signals)), (signals - mean) / scale])
+    hold = np.full(data.shape[1], RIDGE)
+    hold[0] = 1e-6
+    beta = np.zeros(data.shape[1])
+    for _ in range(STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(data @ beta, -30, 30)))
+        slope = data.T @ (counts * (right - chance)) - hold * beta
+        curve = (data * (counts * chance * (1 - chance))[:, None]).T @ data + np.diag(hold)
+        beta = beta + np.linalg.solve(curve, slope)
+    named = zip(Signals._fields, beta[1:], mean, scale)
+    return Acceptor(float(beta[0]), {name: Weight(float(b), float(m), float(s)) for name, b, m, s in named})
+
+
+def held_out(found: Sequence[Trial], counts: Array) -> Array:
+    """Each trial's confidence by an acceptor that was fitted without its round; 0 where a guard forbids."""
+    signals, right = matrix(found), np.array([each.right for each in found])
+    round = np.array([each.round for each in found])
+    confidence = np.zeros(len(found))
+    for left_out in range(FOLDS):
+        mine, others = round == left_out, round != left_out
+        if mine.any() and others.any():
+            acceptor = fit(signals[others], right[others], counts[others])
+            confidence[mine] = [acceptor.confidence(found[at].signals) for at in np.flatnonzero(mine).tolist()]
+    return np.where([bool(forbidden(each.signals)) for each in found], 0.0, confidence)
+
+
+def threshold(found: Sequence[Trial], confidence: Array, counts: Array, precision: float) -> float | None:
+    """The lowest confidence from which all answers together keep the precision in nine of ten bootstrap rounds.
+
+    The bootstrap draws entries, not examples: what is uncertain is which entries a company has.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    level = confidence[order]
+    right = np.array([found[at].right for at in order.tolist()])
+    owners = {owner: place for place, owner in enumerate(sorted({each.of for each in found}))}
+    owner = np.array([owners[found[at].of] for at in order.tolist()])
+    drawn = _draws(sorted(owners))[:, owner] * counts[order]
+    reached = np.cumsum(drawn * right, axis=1) / np.maximum(np.cumsum(drawn, axis=1), 1e-12)
+    low = np.quantile(reached, SHORT, axis=0)
+    is_last = np.append(level[1:] != level[:-1], True)
+    good = np.flatnonzero((low >= precision) & is_last & (level > 0))
+    return float(level[good[-1]]) if len(good) else None
+
+
+def _draws(owners: Sequence[str]) -> Array:
+    """How much each entry counts in each bootstrap round (Rubin's bootstrap: exponential weights)."""
+    drawn = np.array(
+        [
+            np.frombuffer(
+                b"".join(hashlib.sha256(f"{owner}\x00{part}".encode()).digest() for part in range(ROUNDS // 8)),
+                dtype=">u4",
+            )[:ROUNDS]
+            for owner in owners
+        ],
+        dtype=np.float64,
+    )
+    return np.asarray(-np.log((drawn + 1) / (2**32 + 1)).T)
