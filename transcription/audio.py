@@ -94,6 +94,8 @@ class Recording:
             raise AudioError("there is no sound in this file")
         self._stream = streams[0]
         context = self._stream.codec_context
+        if context is None:
+            raise AudioError("its sound is coded in a way that is not read")
         layout = context.layout.name if context.layout else ""
         if context.rate and not MIN_RATE <= context.rate <= MAX_RATE:
             raise AudioError(f"{context.rate} Hz; a recording has {MIN_RATE} to {MAX_RATE}")
@@ -164,12 +166,22 @@ class Recording:
 
     def _look_for_a_cut(self) -> None:
         """Compare with what the file says of its length; a length beyond the limits is a writer that did not know it."""
-        duration = self._container.duration or 0
-        says = duration / av.time_base
+        says = self._promised()
         if self.missing or says > self._limits.seconds or self.format in ("mp3", "aac", "amr", "gsm"):
             return  # these have no length in them: FFmpeg guesses it from the size
         if says - self.seconds > CUT_SECONDS and self.seconds < says * CUT_SHARE:
             self.missing = f"cut off: the file says {says:.0f} seconds and holds {self.seconds:.0f}"
+
+    def _promised(self) -> float:
+        """Seconds by what the file says of itself. For a wav FFmpeg believes its size; its header knows better."""
+        if self.format != "wav":
+            return float(self._container.duration or 0) / av.time_base
+        size = self._file.seek(0, 2)
+        self._file.seek(0)
+        head = self._file.read(8)
+        length = int.from_bytes(head[4:8], "little") + 8
+        # 0 and numbers near 2³¹ and 2³² stand in the headers of writers that did not know the length.
+        return self.seconds * length / size if 8 < length < 0x7FFF0000 else self.seconds
 
 
 def _size(path: Path) -> int:

@@ -90,8 +90,11 @@ def rate_of(folder: Path) -> int:
     """The model's sample rate from its configuration. A rate of 0 would never end, so it is not passed on."""
     path = _configuration(folder)
     text = path.read_text(encoding="utf-8", errors="replace") if path else ""
-    found = re.search(r"^\s*--sample-frequency\s*=\s*([\d.]+)", text, re.MULTILINE)
-    rate = int(float(found[1])) if found else 16_000
+    found = re.search(r"^\s*--sample-frequency\s*=\s*(\S*)", text, re.MULTILINE)
+    try:
+        rate = int(float(found[1])) if found else 16_000  # Kaldi's default
+    except (ValueError, OverflowError):
+        rate = 0
     if not MIN_RATE <= rate <= MAX_RATE:
         raise ModelError(f"a sample rate of {rate}")
     return rate
