@@ -30,7 +30,7 @@ class Line(msgspec.Struct, kw_only=True):
 
     text: str
     channel: str = ""
-    at: Annotated[datetime | None, msgspec.Meta(tz=True)] = None
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     language: str = ""
 
 
