@@ -202,7 +202,9 @@ def _wanted(place: Place, parts: Mapping[str, Place], name: str) -> Place:
 
 
 def _moments(place: Place, terms: _Terms) -> None:
-    for unit, body in place.mapping("day", "week", "month", "year", "month_name", "weekday", "part", "except").items():
+    for unit, body in place.mapping(
+        "day", "week", "month", "year", "month_name", "weekday", "holiday", "part", "except"
+    ).items():
         if unit == "except":
             terms.add(body, "moments", "", 0.0)
             continue

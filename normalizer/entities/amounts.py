@@ -19,7 +19,7 @@ _BEFORE = re.compile(
 )
 _WORDS_BEFORE = re.compile(
     r"(?:\b(?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
-    r"|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|and)[ \-]){1,8}$"
+    r"|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|half|quarters?|and)[ \-]){1,8}$"
 )
 _TAIL = re.compile(rf"([{_HAN}]|\d)(?![{_HAN}\d%.:])(?=$|[^\u4e00-\u9fff]|[的了吧呢啊就都还才])")
 _JIAO = re.compile(rf"([{_HAN}]|\d)[毛角](?:([{_HAN}]|\d)分)?")
@@ -29,6 +29,19 @@ _ENDS = re.compile(
     r"(?:多|余|来|左右)?(?:$|[^\u4e00-\u9fffa-z%\d:/\-.％°]|[的了不没就还才说给也都买钱却可是，])|\.(?!\d)"
 )
 _COUNTED = re.compile(r"(?:多|余|来|左右)?[人名户次平亩公里吨字个台辆米股条年月日天件份位只支粉岁家亿]|[a-z]")
+#: "15 dollars 50", "10 $ 30 cents", "thirteen dollars and forty-five cents".
+_CENTS = re.compile(
+    r",? (?:and )?(?:(\d{2}) ?cents?(?![a-z])|((?:[a-z]+[ \-]){1,2})cents?(?![a-z]))|( )(\d{2})(?=[.;!?]?$|[.;!?]\s)"
+)
+#: "115usd" and "usd50": no word of a lexicon ends inside a token.
+_GLUED = re.compile(
+    rf"(?<![a-z0-9.,])(?:({_FIGURES})(?P<after>[a-z]{{3}})|(?P<before>[a-z]{{3}})({_FIGURES}))(?![a-z0-9])"
+)
+#: "30 MUSD", "MAUD 60": millions of a currency.
+_MILLIONS = re.compile(
+    rf"(?<![a-z0-9.,])(?:({_FIGURES}) m(?P<after>[a-z]{{3}})|m(?P<before>[a-z]{{3}}) ({_FIGURES}))(?![a-z0-9])"
+)
+_PARTS = {"half": Decimal("0.5"), "quarter": Decimal("0.25")}
 _ENGLISH = {w: n for n, w in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 )} | {w: 10 * n for n, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)} | {"a": 1, "an": 1}  # fmt: skip
@@ -45,6 +58,11 @@ def look(view: View) -> None:
     for hit in view.hits.get("currencies", ()):
         if view.free(hit.start, hit.end):
             _beside(view, hit)
+    if view.has_digit:
+        for match in _GLUED.finditer(view.plain):
+            _glued(view, match, 1)
+        for match in _MILLIONS.finditer(view.plain):
+            _glued(view, match, 10**6)
     for hit in view.hits.get("context", ()):
         if hit.label == "money":
             _bare(view, hit)
@@ -53,17 +71,27 @@ def look(view: View) -> None:
 def _beside(view: View, hit: Hit) -> None:
     if hit.label in ("yuan", "cent"):
         _number_before(view, hit)
+    elif _leads(view.plain, hit) and _number_after(view, hit):
+        return
     elif not _number_before(view, hit):
         _number_after(view, hit)
 
 
-def _number_after(view: View, hit: Hit) -> None:
+def _leads(plain: str, hit: Hit) -> bool:
+    """A sign stands before its number ("a $48 bill"), but for one that is spaced alike from two ("10 $ 30 cent")."""
+    if plain[hit.end - 1].isalnum():
+        return False
+    spaced = plain[hit.end : hit.end + 1] == " " and plain[: hit.start].endswith(" ")
+    return not (spaced and plain[hit.start - 2 : hit.start - 1].isdigit())
+
+
+def _number_after(view: View, hit: Hit) -> bool:
     match = _AFTER.match(view.plain, hit.end)
     if not match:
-        return
+        return False
     value = numerals.arabic(match.group(1))
     if value is None:
-        return
+        return False
     value = numerals.scaled(value, match.group(2) or "")
     start, end, code = hit.start, match.end(), _code(view, hit)
     for other in view.hits.get("currencies", ()):
@@ -75,7 +103,25 @@ def _number_after(view: View, hit: Hit) -> None:
             end = other.end
         elif 0 <= start - other.end <= 1 and other.label.isupper() and hit.label == "dollar":
             start, code = other.start, _code(view, other)  # "mxn$ 15" names its dollars
-    _keep(view, value, code, start, end, "amount.currency", 0.96)
+    return _keep(view, value, code, start, end, "amount.currency", 0.96)
+
+
+def _glued(view: View, match: re.Match[str], times: int) -> None:
+    code = (match["after"] or match["before"]).upper()
+    code = "CNY" if code == "RMB" else code
+    value = numerals.arabic(match.group(1) or match.group(4))
+    if value is not None and code in view.rules.currencies:
+        _keep(view, value * times, code, *match.span(), "amount.currency", 0.9)
+
+
+def _and_cents(view: View, end: int) -> tuple[Decimal, int]:
+    """The cents after a whole sum, and where they end."""
+    match = _CENTS.match(view.plain, end)
+    if not match:
+        return Decimal(0), end
+    figures, words = match.group(1) or match.group(4), match.group(2) or ""
+    cents = int(figures) if figures else sum(_ENGLISH.get(word, 0) for word in re.split("[ -]", words))
+    return (Decimal(cents) / 100, match.end()) if 0 < cents < 100 else (Decimal(0), end)
 
 
 def _number_before(view: View, hit: Hit) -> bool:
@@ -92,6 +138,9 @@ def _number_before(view: View, hit: Hit) -> bool:
         value, end = _with_tail(view.plain, value, end)
     if hit.label == "cent":
         value /= 100
+    elif value == value.to_integral_value() and hit.label != "yuan":
+        cents, end = _and_cents(view, end)
+        value += cents
     start = floor + match.start()
     if view.plain[start - 1 : start] in _VAGUE:
         return False
@@ -153,16 +202,28 @@ def _spelled(view: View, hit: Hit, floor: int, window: str) -> bool:
     match = _WORDS_BEFORE.search(window)
     if not match:
         return False
-    value = section = 0
-    for word in match.group().replace("-", " ").split():
-        if word in _ENGLISH:
+    value = section = Decimal(0)
+    words = match.group().replace("-", " ").split()
+    for word, follows in zip(words, [*words[1:], ""]):
+        if word in ("a", "an") and (follows in _PARTS or section == _PARTS["half"]):
+            continue
+        if word in _PARTS:
+            section += _PARTS[word]
+        elif word == "quarters":
+            section /= 4
+        elif word in _ENGLISH:
             section += _ENGLISH[word]
         elif word != "and":
-            section = max(section, 1) * numerals.scale(word)
+            section = (section or Decimal(1)) * numerals.scale(word)
             if section >= 1000:
-                value, section = value + section, 0
-    number = Decimal(value + section)
-    return bool(number) and _keep(view, number, _code(view, hit), floor + match.start(), hit.end, "amount.words", 0.9)
+                value, section = value + section, Decimal(0)
+    number, end = value + section, hit.end
+    if hit.label == "cent":
+        number /= 100
+    elif number == number.to_integral_value():
+        cents, end = _and_cents(view, end)
+        number = Decimal(int(number)) + cents
+    return bool(number) and _keep(view, number, _code(view, hit), floor + match.start(), end, "amount.words", 0.9)
 
 
 def _bare(view: View, hit: Hit) -> None:

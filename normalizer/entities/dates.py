@@ -9,14 +9,22 @@ import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from normalizer.entities import numerals
+from normalizer.entities import numerals, offsets
 from normalizer.entities.entity import View
 from normalizer.lexicon import Hit
 from normalizer.record import Moment
 
 _N = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _YEAR_WORD = {"去年": -1, "今年": 0, "本年": 0, "前年": -2, "明年": 1, "": 0}
-_ISO = re.compile(r"(?<![\d.\-/a-z])((?:19|20)\d\d)[\-/.](\d{1,2})(?:[\-/.](\d{1,2}))?(?![\d\-/]|\.\d)")
+_ISO = re.compile(r"(?<!\d)(?<!\d[.\-/])(?<![.a-z])((?:19|20)\d\d)([\-/. ])(\d{1,2})(?:\2(\d{1,2}))?(?!\d|[\-/.]\d)")
+_EIGHT = re.compile(r"(?<![a-z0-9])((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![a-z0-9])")
+_GLUED = re.compile(
+    r"(?<![a-z])(jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)/?(\d{1,2})(?:st|nd|rd|th)?(?: ?, ?((?:19|20)\d\d))?(?![\da-z/])"
+)
+_THE = re.compile(
+    r"(?:(?:on|by|since|until|till|from|before|after|around) )?the (\d{1,2})(?:st|nd|rd|th)"
+    r"(?: day)?(?: of)?( (?:this|next|last) month| of the month)?(?=[.,;!?]?$|[.,;!?] | (?:and|at|but|because|when|as)(?![a-z]))"
+)
 _ZH_YEAR = re.compile(
     rf"(?<!\d)((?:19|20)\d\d|[零〇一二三四五六七八九]{{4}}|\d\d)年(?:({_N})月(?:份)?(?:({_N})[日号]?(?![\d日号年元块]))?)?"
 )
@@ -39,14 +47,14 @@ _TIME_ZH = re.compile(
 _TIME_EN = re.compile(
     r",?\s?(?:at|around|about|@)?\s?(\d{1,2})(?:[:.](\d\d))?(?:[:]\d\d)?\s?(am|pm|a\.m\.?|p\.m\.?|o'clock)|(?:,?\s(?:at|around|about)|t|,?)\s?(\d{1,2}):(\d\d)(?!\d)"
 )
-_AROUND_MONTH_BEFORE = re.compile(r"(?<![\d:.,])(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-/]$")
+_AROUND_MONTH_BEFORE = re.compile(r"(?<![\d.,])(?<!\d:)(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-/]$")
 _AROUND_MONTH_AFTER = re.compile(
     r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:(?:\s?,?\s?|-|\sof\s)((?:19|20)\d\d))?(?!\d)"
 )
 _YEAR_AFTER = re.compile(r"\.?,?(?:[\s\-/]|\sof\s)((?:19|20)\d\d)(?!\d)")
+_YEAR_BEFORE = re.compile(r"(?<!\d)(去年|今年|前年|明年|本年|(?:19|20)\d\d)(?:年的?|的)?$")
 _MONTH_YEAR = re.compile(r"\.?,?\s((?:19|20)\d\d)(?!\d)")
 _OF_WEEK = re.compile(r" of (last|this|next) week(?![a-z])")
-_DAY_TH = re.compile(r",? (?:the )?(\d{1,2})(?:st|nd|rd|th)(?![a-z])")
 _TIME_BEFORE = re.compile(r"(?<![\d:.])(?:at |around )?(\d{1,2})(?:[:.](\d\d))?\s?(am|pm|a\.m\.|p\.m\.)(?: on)? $")
 _DAY_OF_MONTH = re.compile(rf"的?({_N})[日号]")
 _PART = {"凌晨": 0, "半夜": 0, "早上": 6, "早晨": 6, "上午": 6, "清晨": 6, "中午": 11, "下午": 12, "午后": 12, "傍晚": 12,
@@ -54,13 +62,17 @@ _PART = {"凌晨": 0, "半夜": 0, "早上": 6, "早晨": 6, "上午": 6, "清�
 _ENGLISH_WEEKDAY = {
     name: n for n, name in enumerate(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), 1)
 }
-_WEEKDAY_AFTER = re.compile(r"(?: on)?,? (monday|tuesday|wednesday|thursday|friday|saturday|sunday)(?![a-z])")
+_WEEKDAY_AFTER = re.compile(
+    r"(?: on)?,? (monday|tuesday|wednesday|thursday|friday|saturday|sunday|mon|tue|wed|thu|fri|sat|sun)(?![a-z])"
+)
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth"
     " seventeenth eighteenth nineteenth twentieth twenty-first twenty-second twenty-third twenty-fourth twenty-fifth"
     " twenty-sixth twenty-seventh twenty-eighth twenty-ninth thirtieth thirty-first"
 ).split()
 _ORDINAL = "(" + "|".join(word.replace("-", "[ -]") for word in reversed(_ORDINALS)) + ")"
+_DAY_TH = re.compile(rf",? (?:the )?(?:(\d{{1,2}})(?:st|nd|rd|th)|{_ORDINAL})(?![a-z])(?! (?:of|time))")
 _ORDINAL_BEFORE = re.compile(rf"(?<![a-z]){_ORDINAL}(?: of)? $")
 _ORDINAL_AFTER = re.compile(rf" (?:the )?{_ORDINAL}(?![a-z])(?:,? ((?:19|20)\d\d))?")
 _WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
@@ -85,27 +97,59 @@ def look(view: View) -> None:
             _ago(view, match, match.group(2))
     if "周" in plain or "星期" in plain or "礼拜" in plain:
         _look_weekdays(view)
+    offsets.look(view)
     words = view.hits.get("moments", ())
     for hit in words:
-        if hit.label.startswith("month_name"):
-            _english_month(view, hit, int(hit.label.partition(":")[2]))
+        unit, _, value = hit.label.partition(":")
+        if unit == "month_name":
+            _english_month(view, hit, int(value))
+        elif unit == "holiday":
+            _holiday(view, hit, value)
     for hit in words:
         _by_word(view, hit)
     if "号" in plain or "日" in plain:
         for match in _ZH_DAY.finditer(plain):
             if (day := _number(match.group(1))) and (found := _last_day(view.at.date(), day)):
                 _keep(view, found, *match.span(), "date.day", 0.75)
+    if view.has_digit:
+        _look_the(view)
+    if view.found:
+        offsets.shift(view)
+
+
+def _look_the(view: View) -> None:
+    """The 4th, the 21st of next month."""
+    if "the " not in view.plain:
+        return
+    for match in _THE.finditer(view.plain):
+        day, month = int(match.group(1)), match.group(2) or ""
+        found = _last_day(view.at.date(), day)
+        if month and not month.endswith("the month"):
+            away = {"this": 0, "next": 1, "last": -1}[month.split()[0]]
+            first = offsets.moved(view.at.date().replace(day=1), away, "month")
+            found = _day(first.year, first.month, day)
+        elif not match.group().startswith("the"):
+            pass
+        elif not month:
+            continue  # "the 2nd" alone is more often a thing than a day
+        _keep(view, found, *match.span(), "date.day", 0.7)
 
 
 def _look_digits(view: View) -> None:
     plain = view.plain
     if "20" in plain or "19" in plain:
         for match in _ISO.finditer(plain):
-            year, month, day = match.groups()
+            year, mark, month, day = match.groups()
             if day:
                 _keep(view, _day(int(year), int(month), int(day)), *match.span(), "date.iso", 0.97)
-            elif "." not in match.group() and 1 <= int(month) <= 12 and len(month) == 2:
+            elif mark in "-/" and 1 <= int(month) <= 12 and len(month) == 2:
                 _keep_month(view, int(year), int(month), *match.span(), "date.iso")
+        for match in _EIGHT.finditer(plain):
+            _keep(view, _day(*map(int, match.groups())), *match.span(), "date.iso", 0.7)
+    for match in _GLUED.finditer(plain):
+        month, day, year = _MONTHS.index(match.group(1)[:3]) + 1, int(match.group(2)), int(match.group(3) or 0)
+        found = _day(year, month, day) if year else _last(view.at.date(), month, day)
+        _keep(view, found, *match.span(), "date.month_name", 0.85)
     if "/" in plain or "." in plain or "-" in plain:
         for match in _SLASH.finditer(plain):
             _slashed(view, match)
@@ -179,6 +223,8 @@ def _by_word(view: View, hit: Hit) -> None:
     unit, _, value = hit.label.partition(":")
     if not view.free(hit.start, hit.end):
         return
+    if unit in ("holiday", "month_name"):
+        return
     today, offset = view.at.date(), int(value)
     if unit == "day":
         _keep(view, today + timedelta(days=offset), hit.start, hit.end, "date.word", 0.9)
@@ -188,7 +234,7 @@ def _by_word(view: View, hit: Hit) -> None:
         _relative_month(view, hit, offset)
     elif unit == "week":
         if match := _WEEKDAY_AFTER.match(view.plain, hit.end):
-            day = _ENGLISH_WEEKDAY[match.group(1)]
+            day = next(n for name, n in _ENGLISH_WEEKDAY.items() if name.startswith(match.group(1)))
             found = today + timedelta(days=day - today.isoweekday() + 7 * offset)
             _keep(view, found, hit.start, match.end(), "date.weekday", 0.9)
             return
@@ -197,6 +243,18 @@ def _by_word(view: View, hit: Hit) -> None:
         _keep_text(view, f"{year:04d}-W{week:02d}", hit.start, hit.end, "date.week", 0.8)
     elif unit == "year":
         _keep_text(view, f"{today.year + offset:04d}", hit.start, hit.end, "date.year", 0.8)
+
+
+def _holiday(view: View, hit: Hit, value: str) -> None:
+    month, day, end = int(value[:2]), int(value[3:]), hit.end
+    if after := _YEAR_AFTER.match(view.plain, end):
+        _keep(view, _day(int(after.group(1)), month, day), hit.start, after.end(), "date.holiday", 0.85)
+    elif before := _YEAR_BEFORE.search(view.plain[max(0, hit.start - 6) : hit.start]):
+        said = before.group(1)
+        year = int(said) if said.isdigit() else view.at.year + _YEAR_WORD[said]
+        _keep(view, _day(year, month, day), hit.start - len(before.group()), end, "date.holiday", 0.85)
+    else:
+        _keep(view, _last(view.at.date(), month, day), hit.start, end, "date.holiday", 0.75)
 
 
 def _relative_month(view: View, hit: Hit, offset: int) -> None:
@@ -239,7 +297,8 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
     if _beside_a_day(view, hit.start, hit.end):
         return
     if match := _DAY_TH.match(view.plain, hit.end):
-        _keep(view, _last_day(view.at.date(), int(match.group(1))), hit.start, match.end(), "date.day", 0.85)
+        day = int(match.group(1)) if match.group(1) else _ordinal(match.group(2))
+        _keep(view, _last_day(view.at.date(), day), hit.start, match.end(), "date.day", 0.85)
         return
     before = view.plain[max(0, hit.start - 9) : hit.start]
     start = hit.start
