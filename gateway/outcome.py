@@ -1,0 +1,80 @@
+"""A draft → the rows that are committed together. Every id derives from the inbound message's key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from bot.decision import Reply
+from channels.base import Button, Outbound
+from gateway import spoken
+from gateway.draft import Draft, line, standing
+from gateway.events import event_sends, events_between
+from gateway.store.base import NewSend, Outcome, Work, WorkItem
+from normalizer.mask import mask
+from normalizer.record import ComplaintRecord
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+def outcome(draft: Draft, work: Work, now: datetime, *, author: str, source: str, sinks: Iterable[str]) -> Outcome:
+    """All rows of the draft. ``author`` is the name that the customer reads, ``source`` that of the events."""
+    sends: list[NewSend] = []
+    record = draft.record
+    if record is not None and record != work.record:
+        before = work.record if work.record is not None and work.record.number == record.number else None
+        record = _revised(record, before, draft, now)
+        draft.journal.append(line(record, "revised", now, "system", {"revision": record.revision}))
+        if not work.items or any(item.message.silent != "history" for item in work.items):
+            sends += event_sends(events_between(before, record, source=source), sinks)
+    number = record.number if record else ""
+    conversation = work.conversation
+    return Outcome(
+        conversation=conversation.id,
+        fence=conversation.fence,
+        done=tuple(item.inbox_id for item in work.items),
+        state=_ENCODE(draft.state),
+        record=record,
+        owner=draft.owner if draft.owner != conversation.owner else None,
+        status=draft.status,
+        sends=(*(_send(work, number, author, *reply) for reply in draft.replies), *sends),
+        notices=tuple(draft.notices),
+        journal=tuple(draft.journal),
+        trace=_ENCODE(draft.traces) if draft.traces else b"",
+    )
+
+
+def _revised(record: ComplaintRecord, before: ComplaintRecord | None, draft: Draft, now: datetime) -> ComplaintRecord:
+    stands = standing(record, status=draft.status, owner=draft.owner)
+    return msgspec.structs.replace(stands, revision=(before.revision if before else 0) + 1, updated_at=now)
+
+
+def _send(work: Work, number: str, author: str, item: WorkItem, n: int, reply: Reply) -> NewSend:
+    conversation = work.conversation
+    # A message that was answered before its recording was heard is answered anew: not the same reply again.
+    heard = "/heard" if spoken.transcripts(item) else ""
+    out = Outbound(
+        key=f"{item.key}{heard}/reply{n}",
+        channel=conversation.channel,
+        account=conversation.account,
+        thread=conversation.thread,
+        text=reply.text,
+        kind=reply.kind,
+        author=author,
+        language=reply.language,
+        subject=mask(item.message.subject),
+        buttons=tuple(Button(label=o.label, value=o.value) for o in reply.options),
+        reply_to=item.message.external_id,
+    )
+    return NewSend(
+        key=out.key,
+        destination=f"channel:{out.channel}/{out.account}",
+        lane=conversation.id,
+        conversation=conversation.id,
+        number=number,
+        kind=reply.kind,
+        fence=conversation.fence,
+        body=_ENCODE(out),
+    )
