@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import os
+import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -233,3 +236,73 @@ async def test_many_files_at_once_with_garbage_among_them(office: Office) -> Non
     assert all(record.standing.status == "waiting_agent" for record in records)
     async with office.client.get("/healthz") as answer:
         assert answer.status == 200
+
+
+async def test_a_full_disk_leaves_the_recording_in_its_folder(office: Office) -> None:
+    """Nothing is moved away before it is kept; when there is room again it is taken."""
+    away = office.gateway.blobs.folder.parent / "blobs-away"
+    office.gateway.blobs.folder.mkdir(exist_ok=True)
+    os.rename(office.gateway.blobs.folder, away)
+    office.gateway.blobs.folder.write_text("a file where a folder should be: every write fails")
+    (office.folder / "a.flac").write_bytes(CALL)
+    await asyncio.sleep(1.5)
+    assert await office.rows() == []
+    assert (office.folder / "a.flac").exists()
+    office.gateway.blobs.folder.unlink()
+    os.rename(away, office.gateway.blobs.folder)
+    (record,) = await office.heard()
+    check_call(record)
+
+
+async def _serving(file: Path) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(file))
+    root = Path(__file__).parents[2]
+    null = asyncio.subprocess.DEVNULL
+    return await asyncio.create_subprocess_exec(*command, cwd=root, stdout=null, stderr=null)
+
+
+def _counts(database: Path) -> dict[str, int]:
+    """What the file of a running server holds."""
+    if not database.exists():
+        return {"done": 0, "rows": 0, "heard": 0}
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as file:
+        try:
+            done, rows = file.execute("SELECT sum(state = 'done'), count(*) FROM inbox").fetchone()
+            (heard,) = file.execute("SELECT count(*) FROM recording WHERE state = 'heard'").fetchone()
+        except sqlite3.OperationalError:  # it is being made
+            return {"done": 0, "rows": 0, "heard": 0}
+    return {"done": done or 0, "rows": rows, "heard": heard}
+
+
+async def test_a_killed_server_loses_and_doubles_no_call(tmp_path: Path) -> None:
+    """kill -9 of the real server, three times, while a folder of recordings is taken in and heard."""
+    count = int(os.environ.get("ALLEARS_TEST_CALLS", "12"))
+    monitor, file, database = tmp_path / "monitor", tmp_path / "allears.toml", tmp_path / "data" / "allears.db"
+    monitor.mkdir()
+    file.write_text(
+        f"""
+secret = "0123456789012345678901234567890123456789"
+listen = "127.0.0.1:0"
+[channels.phone.main]
+folder = "{monitor}"
+settle_seconds = 0
+"""
+    )
+    model_folder.use(tmp_path / "models", model_folder.TINY)
+    late = (SPEECH / "en_late.flac").read_bytes()
+    for n in range(count):  # each a file of its own: the same bytes would be heard once
+        (monitor / f"{n:04}.flac").write_bytes(late + bytes([n % 256, n // 256]))
+    for goal in (count // 4, count // 2, 3 * count // 4, count):
+        process = await _serving(file)
+        async with asyncio.timeout(PATIENCE * max(1, count / 12)):
+            while (now := _counts(database))["done"] < goal or (goal == count and now["heard"] < count):
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        process.kill()
+        await process.wait()
+    now = _counts(database)
+    assert now == {"done": count, "rows": count, "heard": count}
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        (records,) = opened.execute("SELECT count(*) FROM record").fetchone()
+    assert records == count
+    assert len(list((monitor / "done").iterdir())) == count
