@@ -29,7 +29,7 @@ async def _control(http: web.Request) -> web.Response:
     request = await read_request(http, gateway, MAX_BODY)
     try:
         rows = await perform(gateway, http.match_info["operation"], msgspec.json.decode(request.body, type=dict))
-    except msgspec.DecodeError as err:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise ProblemError(400, "not a JSON object") from err
     except OperationError as err:
         raise ProblemError(422, str(err)) from err

@@ -24,7 +24,7 @@ from gateway.config import load
 from gateway.context import Gateway
 from gateway.desk import people
 from gateway.serve import server
-from gateway.store.base import Role
+from gateway.store.base import Role, conversation_id
 
 TOKEN, OTHER = "first-token-of-the-tests", "other-token-of-the-tests"
 WEBHOOK_SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -136,8 +136,6 @@ class House:
 
     def conversation(self, token: str) -> str:
         """The conversation of a visitor."""
-        from gateway.store.base import conversation_id
-
         session = self.gateway.channels["webchat", "shop"].session(token, self.clock())  # type: ignore[attr-defined]
         return conversation_id("webchat", "shop", session.thread)
 
