@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as codes
+from re import _parser as parser
 from typing import Any
 
 #: Repeats up to this many are counted as bounded.

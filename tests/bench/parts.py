@@ -49,13 +49,14 @@ async def carry(path: Path, count: int, clock: Clock | None = None) -> dict[str,
     """Take ``count`` messages all the way with the gateway of a configuration; CPU seconds a message by part."""
     clock = clock or Clock()
     gateway = app.assemble(config.load(path))
-    normalize, decide = turns.normalize, turns.decide
-    turns.normalize, turns.decide = clock.timed("normalize", normalize), clock.timed("decide", decide)
+    steps = vars(turns)
+    plain = {name: steps[name] for name in ("normalize", "decide")}
+    steps.update({name: clock.timed(name, step) for name, step in plain.items()})
     await gateway.store.open()
     try:
         await _carry(gateway, count, clock)
     finally:
-        turns.normalize, turns.decide = normalize, decide
+        steps.update(plain)
         await gateway.egress.close()
         await gateway.store.close()
     clock.used["turn"] -= clock.used["normalize"] + clock.used["decide"]

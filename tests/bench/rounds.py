@@ -62,7 +62,7 @@ class Series:
         """The median over the rounds of ``name`` beside ``peer``: more is better, also for CPU time."""
         pairs = zip(self.samples[name], self.samples[peer])
         ratios = [getattr(a, figure) / getattr(b, figure) for a, b in pairs]
-        return median(ratios) if figure == "rate" else 1 / median(ratios)
+        return float(median(ratios) if figure == "rate" else 1 / median(ratios))
 
 
 def accept(server: Server, connections: int, count: int) -> Sample:

@@ -27,7 +27,9 @@ def accepting(series: Series) -> Iterator[Row]:
 
 
 def whole(series: Series) -> Iterator[Row]:
-    yield Row("(b) the full way, 64 connections", _beside(series, "full", "bare 64 beside full"), "at least 0.33 by CPU")
+    yield Row(
+        "(b) the full way, 64 connections", _beside(series, "full", "bare 64 beside full"), "at least 0.33 by CPU"
+    )
 
 
 def filled(series: Series, stored: int) -> Iterator[Row]:
