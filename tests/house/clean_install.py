@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("channels", "transcription", "normalizer", "bot", "gateway")
-FILES = ("requirements.lock", "pyproject.toml", "README.md")
+FILES = ("requirements-build.lock", "requirements.lock", "pyproject.toml", "README.md")
 
 
 def main() -> int:
@@ -30,9 +30,12 @@ def main() -> int:
         bin = venv / "bin"
         install: list[str | Path] = [bin / "pip", "install", "--quiet", "--disable-pip-version-check"]
         _step("environment", [sys.executable, "-m", "venv", venv], folder)
-        locked: list[str | Path] = [*install, "--only-binary", ":all:", "--require-hashes", "-r", "requirements.lock"]
-        _step("libraries", locked, source)
+        wheels = [*install, "--only-binary", ":all:", "--require-hashes"]
+        _step("build tools", [*wheels, "-r", "requirements-build.lock"], source)
+        _step("libraries", [*wheels, "--no-binary", "srt", "--no-build-isolation", "-r", "requirements.lock"], source)
         _step("allears", [*install, "--no-deps", "--no-build-isolation", "."], source)
+        _step("tidy", [bin / "pip", "uninstall", "--quiet", "--yes", "-r", "requirements-build.lock"], source)
+        _step("whole", [bin / "pip", "check", "--disable-pip-version-check"], source)
         shutil.rmtree(source)  # what runs is the installed wheel, not the source
         _step("version", [bin / "allears", "--version"], folder)
         _step("init", [bin / "allears", "init", home], folder)
