@@ -505,6 +505,29 @@ class Remembers(Protocol):
 
 
 @runtime_checkable
+class ReadsArchives(Protocol):
+    """A channel whose messages can be taken over from files of the time before."""
+
+    name: ClassVar[str]
+
+    async def from_archive(self, messages: Sequence[tuple[bytes, datetime]], tools: Tools) -> Delivery:
+        """Messages of an archive with the time they were got, as ``history``; those that are known are left out."""
+        ...
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A channel whose messages lie in files of a known kind (``.eml``), readable without any account."""
+
+    suffix: ClassVar[str]
+
+    @staticmethod
+    async def read_file(data: bytes, at: datetime) -> tuple[Inbound, Mapping[str, Any]]:
+        """The message in a file, and all that was found in it, ready to print."""
+        ...
+
+
+@runtime_checkable
 class RoundTrip(Protocol):
     """A channel that can write to itself."""
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import msgspec
 
 from channels.base import BadPayload, ChannelError, PushChannel, Request
-from gateway import bundle, wake
+from gateway import archive, bundle, wake
 from gateway.context import Gateway
 from gateway.desk import accounts
 from gateway.sinks.base import CallsBack
@@ -312,6 +312,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "audit-journals": audit_journals,
     "export": export,
     "erase": erase,
+    "import": archive.take,
     "agents-list": accounts.listing,
     "agents-add": accounts.add,
     "agents-passwd": accounts.passwd,
@@ -335,5 +336,5 @@ async def perform(gateway: Gateway, name: str, params: Params) -> Rows:
         return await operation(gateway, params)
     except NotFound as err:
         raise OperationError(f"not found: {err}") from err
-    except accounts.AccountError as err:
+    except (accounts.AccountError, archive.ArchiveError) as err:
         raise OperationError(str(err)) from err

@@ -8,12 +8,25 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from bot.knowledge import KnowledgeError
-from gateway.cli import agents, bot, check, init, normalize, operate, parse, serve, speech_models, transcribe
+from gateway.cli import (
+    agents,
+    bot,
+    channels,
+    check,
+    import_mail,
+    init,
+    normalize,
+    operate,
+    parse,
+    serve,
+    speech_models,
+    transcribe,
+)
 from gateway.config import ConfigError
 from gateway.operations import OperationError
 from gateway.store.base import StoreError
 
-GROUPS = (init, check, serve, normalize, parse, bot, operate, agents, transcribe, speech_models)
+GROUPS = (init, check, serve, normalize, parse, bot, operate, import_mail, channels, agents, transcribe, speech_models)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from channels.base import Inbound, Sender
+from channels import base as channels
+from channels.base import Inbound, ReadsFiles, Sender
 from gateway.cli import options
 from gateway.config import CompanySettings
 from gateway.context import utc_now
@@ -39,7 +41,7 @@ def add(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "normalize",
         help="turn texts or messages into complaint records",
-        description="Turn texts (.txt) or inbound messages (.json) into complaint records, one JSON object a line. "
+        description="Turn texts (.txt), mails (.eml) or inbound messages (.json) into complaint records, one JSON object a line. "
         'With --jsonl the input is a stream of {"text": …, "channel": …, "at": …}.',
     )
     parser.add_argument("files", metavar="FILE", nargs="*", default=["-"], help="files, or - for standard input")
@@ -83,7 +85,14 @@ def _message(name: str, channel: str) -> Inbound:
             return msgspec.json.decode(content, type=Inbound)
         except msgspec.DecodeError as err:
             raise OperationError(f"{name}: not an inbound message: {err}") from err
+    if name.endswith(".eml"):
+        mail: Any = channels.load("email")
+        return asyncio.run(_from_mail(mail, content))
     return _inbound(Line(text=content.decode("utf-8", "replace").strip()), name, channel)
+
+
+async def _from_mail(kind: type[ReadsFiles], content: bytes) -> Inbound:
+    return (await kind.read_file(content, utc_now()))[0]
 
 
 def _lines(name: str, channel: str) -> Iterator[Inbound]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from channels.base import ChannelError, PushChannel, Request
+from channels import base as channels
+from channels.base import ChannelError, PushChannel, ReadsFiles, Request
 from gateway import config
 from gateway.app import assemble
 from gateway.cli import options
@@ -33,9 +35,10 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "parse",
-        help="show what a captured request becomes",
+        help="show what a captured request or a mail becomes",
         description='Read a captured request ({"headers": …, "body": …} as JSON) with a configured channel and '
-        "print the inbound messages, one JSON object a line. Nothing is stored.",
+        "print the inbound messages, one JSON object a line. With `email` the file is a mail, as it came, and no "
+        "configuration is needed. Nothing is stored.",
     )
     parser.add_argument("channel", metavar="CHANNEL", help="channel, or channel/account")
     parser.add_argument("file", metavar="FILE", type=Path)
@@ -45,6 +48,10 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the messages."""
+    kind = _reads_files(args.channel)
+    if kind is not None:
+        options.print_json(asyncio.run(kind.read_file(_bytes(args.file), utc_now()))[1])
+        return 0
     channel = _channel(args)
     try:
         messages = channel.accept(_request(args.file))
@@ -53,6 +60,22 @@ def run(args: argparse.Namespace) -> int:
     for message in messages:
         options.print_json(message)
     return 0
+
+
+def _reads_files(wanted: str) -> type[ReadsFiles] | None:
+    """The channel's class where its messages lie in files; it needs no configuration then."""
+    name = wanted.partition("/")[0]
+    if name not in channels.names():
+        raise OperationError(f"there is no channel `{name}`; there are {', '.join(channels.names())}")
+    found: Any = channels.load(name)
+    return found if hasattr(found, "read_file") else None
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as err:
+        raise OperationError(f"{file}: {err.strerror}") from err
 
 
 def _channel(args: argparse.Namespace) -> PushChannel:
@@ -67,9 +90,7 @@ def _channel(args: argparse.Namespace) -> PushChannel:
 
 def _request(file: Path) -> Request:
     try:
-        capture = msgspec.json.decode(file.read_bytes(), type=Capture)
-    except OSError as err:
-        raise OperationError(f"{file}: {err.strerror}") from err
+        capture = msgspec.json.decode(_bytes(file), type=Capture)
     except msgspec.DecodeError as err:
         raise OperationError(f"{file}: not a capture: {err}") from err
     return Request(

@@ -6,6 +6,7 @@
 - ``SECRETS``: strings that may never be seen in a log, repr or error;
 - ``sign(body, at, id="…") -> headers``: the headers of a good delivery;
 - ``EXPECTED``: what ``text.*`` says, one dict of ``Inbound`` attributes (``sender`` is the sender's id) per message;
+- for a channel that we ask: ``Provider`` instead of ``sign`` (see :class:`FakeProvider`);
 - optional: ``URL`` and ``QUERY`` of its requests, ``HANDSHAKE`` (a whole ``Request``), ``Platform`` (a fake server for
   sending, see :class:`FakePlatform`), ``attachment(blobs, at)`` where the body of ``attachment.*`` has to be made.
 
@@ -27,7 +28,7 @@ from typing import Any, Protocol
 import msgspec
 
 from channels import base
-from channels.base import PushChannel, Request
+from channels.base import Request
 from gateway import config
 
 CHANNELS = Path(__file__).parents[1] / "channels"
@@ -48,6 +49,34 @@ class FakePlatform(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
+class FakeProvider(Protocol):
+    """A platform that we ask, as a server: ``async with Provider(folder) as provider``."""
+
+    settings: Mapping[str, Any]
+    """Settings that make the channel talk to it."""
+    sent: list[dict[str, Any]]
+    """What customers saw: ``text``, ``thread`` and ``reply_to`` (ids of the message that is answered), in order."""
+
+    async def __aenter__(self) -> FakeProvider: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    def put(self, body: bytes) -> None:
+        """A message arrives there."""
+        ...
+
+    def again(self) -> None:
+        """What was handed over is handed over once more, under new ids of the provider's."""
+        ...
+
+    def held(self) -> int:
+        """How many messages it holds that nobody has taken away."""
+        ...
+
+    def fail(self, how: str) -> None:
+        """The next sending fails: ``later``, ``never``, ``login`` or ``in doubt``; empty: all is well again."""
+        ...
+
+
 @dataclass
 class Case:
     """One channel under test."""
@@ -57,14 +86,23 @@ class Case:
     channel_type: type[base.Channel]
     account: str = "main"
     settings: dict[str, Any] = field(default_factory=dict)
+    memory: base.Memory | None = None
+    """What the house lends a channel that remembers."""
 
-    def channel(self, **changes: Any) -> PushChannel:
+    @property
+    def pulls(self) -> bool:
+        """Whether it is a channel that we ask."""
+        return hasattr(self.channel_type, "deliveries")
+
+    def channel(self, **changes: Any) -> Any:
         """A fresh object of the channel, as the gateway makes it."""
         tree = {**self.module.SETTINGS, **self.settings, **changes}
         channel = self.channel_type(self.account, config.convert(tree, self.channel_type.settings))
         if isinstance(channel, base.Keyed):
             channel.use_key(b"k" * 32)
-        assert isinstance(channel, PushChannel)
+        if self.memory is not None and isinstance(channel, base.Remembers):
+            channel.use_memory(self.memory)
+        assert isinstance(channel, base.PullChannel if self.pulls else base.PushChannel)
         return channel
 
     def unsafe(self) -> None:

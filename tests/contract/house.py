@@ -15,6 +15,7 @@ from yarl import URL
 from channels.base import Accepted, Answer, Inbound, Memo, Request
 from gateway import app, config
 from gateway.context import GATEWAY, Gateway
+from gateway.memory import StoreMemory
 from gateway.store.base import InboxRow, Quarantined, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 from gateway.web import doors, problems
@@ -93,12 +94,14 @@ async def open_house(case: Case, folder: Path) -> AsyncIterator[House]:
     )
     store = FullStore(loaded.data / "allears.db")
     gateway = app.assemble(loaded, store=store)
+    case.memory = StoreMemory(store, case.name)
     gateway.channels = {(case.name, case.account): case.channel()}
     await store.open()
     server = web.Application()
     server[GATEWAY] = gateway
     problems.install(server)
-    server.add_routes(doors.routes(gateway))
+    if not case.pulls:
+        server.add_routes(doors.routes(gateway))
     try:
         async with TestClient(TestServer(server)) as client:
             yield House(case, gateway, store, client, folder)

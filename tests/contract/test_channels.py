@@ -11,6 +11,7 @@ from channels.base import Promise
 from tests.contract import case, matrix
 from tests.contract.house import open_house
 from tests.contract.promises import PROMISES
+from tests.contract.pulling import PULLING
 
 LIARS = "tests.contract.liars"
 BROKEN = [(liar, promise) for liar in base.names(LIARS) for promise in vars(base.load(liar, LIARS))["breaks"]]
@@ -27,7 +28,7 @@ async def test_a_channel_keeps_its_promise(name: str, promise: Promise, tmp_path
         assert len(reason) >= REASON
         return
     async with open_house(case.load(name), tmp_path) as house:
-        await PROMISES[promise](house)
+        await (PULLING if house.case.pulls else PROMISES)[promise](house)
 
 
 @pytest.mark.parametrize("name", base.names())

@@ -1,0 +1,225 @@
+"""One watcher of one mailbox: what is in it and not known yet is fetched, handed over, and only then moved.
+
+Nothing is read from flags. Known is what has been committed: by place (mailbox, UIDVALIDITY, UID), by the bytes, by
+Message-ID with content (:mod:`channels._email.facts`). A new UIDVALIDITY makes every place new; the bytes are known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from channels._email.facts import Facts
+from channels._email.imap import Connection, Declined, Meta, Status, search_date
+from channels._email.taking import Raw, Taken, Taker
+from channels.base import Delivery, Refused, Tools
+
+#: Seconds of one IDLE: providers end it after ten minutes, some after five of silence.
+IDLE_SECONDS = 280.0
+#: Seconds between looks where the server has no IDLE.
+POLL_SECONDS = 30.0
+#: Seconds between looks at the whole mailbox in leave mode; in between only its end is looked at.
+FULL_SECONDS = 3600.0
+#: How many UIDs before the highest known one are looked at again: what becomes visible late.
+LATE = 500
+#: A batch that is committed at once: messages and bytes.
+BATCH, BATCH_BYTES = 32, 8 * 1024 * 1024
+#: Bytes fetched of a mail that is too large.
+BEGINNING = 256 * 1024
+KEYWORD = "$Intake"
+
+
+class Folder(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a mailbox stands. Up to ``baseline`` lies what was there at the first connect, old unless the server got it
+    at or after ``since`` (empty: all of it is old)."""
+
+    validity: int
+    baseline: int
+    since: datetime | None = None
+    high: int = 0
+
+
+class Cursor(msgspec.Struct, kw_only=True):
+    """The account's cursor: when it was first connected, and its folders."""
+
+    started: datetime
+    folders: dict[str, Folder] = {}
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do with a mailbox. ``target``: where mails are moved once they are safe; empty leaves them."""
+
+    target: str = ""
+    since: datetime | None = None
+    max_mail: int = 36 * 1024 * 1024
+    idle: float = IDLE_SECONDS
+    poll: float = POLL_SECONDS
+
+
+class Watcher:
+    """Watches one mailbox over one connection until that breaks."""
+
+    def __init__(self, folder: str, rules: Rules, cursor: Cursor, known: Facts, taker: Taker, tools: Tools) -> None:
+        self._folder, self._rules, self._cursor = folder, rules, cursor
+        self._facts, self._taker, self._tools = known, taker, tools
+        self._trouble = ""
+        self._keyword = False
+
+    async def deliveries(self, connect: Callable[[], Awaitable[Connection]]) -> AsyncGenerator[Delivery, None]:
+        """For ever. Raises :class:`channels.base.Retry` when the connection breaks."""
+        connection = await connect()
+        try:
+            try:
+                status = await connection.select(self._folder)
+            except Declined as err:
+                raise Refused(f"the mailbox `{self._folder}` cannot be opened: {err}") from err
+            if not status.next_uid:
+                status = msgspec.structs.replace(status, next_uid=max(await connection.search("ALL"), default=0) + 1)
+            self._adopt(status)
+            yield Delivery(cursor=self._text(), trouble=self._trouble)  # from here on, what comes is new
+            looked = -FULL_SECONDS
+            while True:
+                now = asyncio.get_running_loop().time()
+                full = bool(self._rules.target) or now - looked >= FULL_SECONDS
+                looked = now if full else looked
+                async for delivery in self._sweep(connection, full):
+                    yield delivery
+                await connection.wait(self._rules.idle, self._rules.poll)
+        finally:
+            connection.drop()
+
+    @property
+    def _state(self) -> Folder:
+        return self._cursor.folders[self._folder]
+
+    def _adopt(self, status: Status) -> None:
+        """At the first connect, and when the mailbox has been made anew."""
+        self._keyword = status.keywords and not status.read_only
+        if status.read_only and self._rules.target:
+            self._trouble = f"the mailbox `{self._folder}` is read-only, mails cannot be moved"
+        state = self._cursor.folders.get(self._folder)
+        if state is not None and state.validity == status.validity:
+            return
+        # What came during an outage and a rebuild is not old; clocks may differ by an hour.
+        since = self._cursor.started - timedelta(hours=1) if state is not None else self._rules.since
+        self._cursor.folders[self._folder] = Folder(
+            validity=status.validity, baseline=max(0, status.next_uid - 1), since=since
+        )
+
+    # --- what is there
+
+    async def _sweep(self, connection: Connection, full: bool) -> AsyncGenerator[Delivery, None]:
+        uids = [uid for uid in await connection.search(self._criteria(full)) if self._may_be_ours(uid)]
+        known = await self._facts.recall(self._key(uid) for uid in uids)
+        fresh = [uid for uid in uids if self._key(uid) not in known]
+        left = [uid for uid in uids if known.get(self._key(uid)) == "stored"]
+        if left and self._rules.target:
+            await self._touch(connection, left)
+        metas = await connection.metas(fresh)
+        async for delivery in self._take(connection, metas):
+            yield delivery
+        waiting = len(left) if self._trouble else 0
+        yield Delivery(cursor=self._text(), waiting=waiting, trouble=self._trouble)
+
+    def _criteria(self, full: bool) -> str:
+        state = self._state
+        if not full:
+            return f"UID {max(state.high - LATE, 1)}:*"
+        if state.since is None:
+            return f"UID {state.baseline + 1}:*"
+        day = search_date(state.since - timedelta(days=1))
+        return f"OR UID {state.baseline + 1}:* SINCE {day}" if state.baseline else "ALL"
+
+    def _may_be_ours(self, uid: int) -> bool:
+        # `n:*` always names the last message, also one before n.
+        return self._state.since is not None or uid > self._state.baseline
+
+    def _is_old(self, meta: Meta) -> bool:
+        state = self._state
+        return meta.uid <= state.baseline and (state.since is None or meta.at < state.since)
+
+    def _key(self, uid: int) -> str:
+        return self._facts.seen(self._folder, self._state.validity, uid)
+
+    # --- taking it
+
+    async def _take(self, connection: Connection, metas: list[Meta]) -> AsyncGenerator[Delivery, None]:
+        for batch in _batches(metas):
+            taken, uids = Taken(), []
+            for meta in batch:
+                if self._is_old(meta):
+                    taken.keep(self._key(meta.uid), "old")
+                    continue
+                raw = await self._fetch(connection, meta)
+                if raw is None:
+                    continue  # somebody moved it away meanwhile
+                await self._taker.take(raw, taken, now=self._tools.now())
+                taken.keep(self._key(meta.uid), "stored")
+                uids.append(meta.uid)
+            self._state.high = max([self._state.high, *uids])
+            yield Delivery(
+                messages=tuple(taken.messages),
+                cursor=self._text(),
+                memos=tuple(taken.memos.values()),
+                ack=lambda uids=uids: self._touch(connection, uids),  # type: ignore[misc]
+            )
+
+    async def _fetch(self, connection: Connection, meta: Meta) -> Raw | None:
+        large = meta.size > self._rules.max_mail
+        data = await connection.body(meta.uid, BEGINNING if large else 0)
+        if data is None:
+            return None
+        where = f"{self._folder}/{self._state.validity}/{meta.uid}"
+        at = meta.at if meta.at > datetime(1990, 1, 1, tzinfo=UTC) else self._tools.now()
+        return Raw(data=data, at=at, where=where, whole=meta.size if large else 0)
+
+    def _text(self) -> str:
+        return msgspec.json.encode(self._cursor).decode()
+
+    # --- after the commit
+
+    async def _touch(self, connection: Connection, uids: list[int]) -> None:
+        """Move what is safe, or mark it. What the server refuses stays where it is, is known, and is told."""
+        if not uids:
+            return
+        if not self._rules.target:
+            await self._mark(connection, uids)
+            return
+        try:
+            await self._move(connection, uids)
+        except Declined as err:
+            self._trouble = f"mails cannot be moved to `{self._rules.target}`: {err}"
+        else:
+            self._trouble = ""
+
+    async def _move(self, connection: Connection, uids: list[int]) -> None:
+        try:
+            await connection.move(uids, self._rules.target)
+        except Declined as err:
+            if "[TRYCREATE]" not in str(err):
+                raise
+            await connection.create(self._rules.target)
+            await connection.move(uids, self._rules.target)
+
+    async def _mark(self, connection: Connection, uids: list[int]) -> None:
+        if self._keyword:
+            try:
+                await connection.flag(",".join(map(str, uids)), KEYWORD)
+            except Declined:
+                self._keyword = False  # a courtesy to people who look at the mailbox, nothing depends on it
+
+
+def _batches(metas: list[Meta]) -> Iterator[list[Meta]]:
+    batch: list[Meta] = []
+    size = 0
+    for meta in metas:
+        if batch and (len(batch) >= BATCH or size + meta.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(meta)
+        size += meta.size
+    if batch:
+        yield batch

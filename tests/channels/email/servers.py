@@ -1,0 +1,309 @@
+"""Real servers on loopback: a Dovecot of our own without root, and an SMTP server that says what a script tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import os
+import pwd
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
+PASSWORD = "a-password-of-the-tests"
+#: Dovecot refuses to run as root; the files are then another user's.
+OWNER = (65534, 65534) if os.getuid() == 0 else (os.getuid(), os.getgid())
+REQUIRED = os.environ.get("ALLEARS_TEST_REQUIRE_SERVERS") == "1"
+
+_CONF = """
+base_dir = {b}/run
+state_dir = {b}/state
+log_path = {b}/dovecot.log
+protocols = imap lmtp
+listen = 127.0.0.1
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+ssl = yes
+ssl_cert = <{b}/cert.pem
+ssl_key = <{b}/key.pem
+disable_plaintext_auth = no
+recipient_delimiter = +
+lmtp_save_to_detail_mailbox = no
+mail_location = maildir:{b}/mail/%n
+auth_failure_delay = 0 secs
+auth_mechanisms = plain login xoauth2
+auth_cache_size = 0
+imap_capability = {capability}
+{extra}
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%n {b}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={b}/mail/%n
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+    ssl = yes
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {lmtp}
+  }}
+}}
+"""
+
+
+def missing(what: str) -> None:
+    """Skip, or fail where servers are required."""
+    if REQUIRED:
+        pytest.fail(f"{what} is missing")
+    pytest.skip(f"{what} is not installed")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def certificate(folder: Path, name: str = "localhost") -> Path:
+    """A certificate that signs itself; the file to trust."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subject = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30".split()
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@dataclass
+class Dovecot:
+    """One server with the mailboxes ``desk`` and ``other``."""
+
+    folder: Path
+    capability: str = ""
+    extra: str = ""
+    imaps: int = field(default_factory=free_port)
+    lmtp: int = field(default_factory=free_port)
+
+    def start(self) -> None:
+        """Write the configuration and start; returns when it answers."""
+        if not Path(DOVECOT).exists():
+            missing("dovecot-imapd")
+        if not (self.folder / "cert.pem").exists():
+            certificate(self.folder)
+        user, group = pwd.getpwuid(OWNER[0]).pw_name, grp.getgrgid(OWNER[1]).gr_name
+        (self.folder / "users").write_text(f"desk:{{PLAIN}}{PASSWORD}\nother:{{PLAIN}}{PASSWORD}\n")
+        (self.folder / "dovecot.conf").write_text(
+            _CONF.format(
+                b=self.folder,
+                user=user,
+                group=group,
+                uid=OWNER[0],
+                gid=OWNER[1],
+                imaps=self.imaps,
+                lmtp=self.lmtp,
+                capability=self.capability,
+                extra=self.extra,
+            )
+        )
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, *OWNER)
+        quiet = subprocess.DEVNULL  # the daemon keeps what it inherits: a pipe would never end
+        command = [DOVECOT, "-c", str(self.folder / "dovecot.conf")]
+        drop: dict[str, Any] = {"user": OWNER[0], "group": OWNER[1], "extra_groups": []} if os.getuid() == 0 else {}
+        subprocess.run(command, check=True, stdout=quiet, stderr=quiet, **drop)
+        _until_it_answers(self.imaps)
+
+    def stop(self) -> None:
+        """End it hard: it would wait seconds for its clients."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+            pid = int((self.folder / "run" / "master.pid").read_text())
+            children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+            for process in (pid, *map(int, children.stdout.split())):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+    def deliver(self, mail: bytes, *, to: str = "desk@localhost", sender: str = "customer@example.com") -> None:
+        """Deliver by LMTP, as an MTA does."""
+        with smtplib.LMTP("127.0.0.1", self.lmtp) as client:
+            client.sendmail(sender, [to], mail)
+
+    def place(self, mail: bytes, *, user: str = "desk", folder: str = "", at: float | None = None) -> Path:
+        """Put a mail straight into the maildir, as a restored backup does. ``at`` becomes its INTERNALDATE."""
+        place = self.maildir(user, folder) / "new"
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("cur", "tmp"):
+            (place.parent / name).mkdir(exist_ok=True)
+        file = place / f"{time.time_ns()}.{os.urandom(4).hex()}.test"
+        file.write_bytes(mail.replace(b"\r\n", b"\n"))
+        for path in (file, *list(file.parents)[:3], place.parent / "cur", place.parent / "tmp"):
+            os.chown(path, *OWNER)
+        if at is not None:
+            os.utime(file, (at, at))
+        return file
+
+    def maildir(self, user: str = "desk", folder: str = "") -> Path:
+        """Where a mailbox lies."""
+        return self.folder / "mail" / user / (f".{folder}" if folder else "")
+
+    def mails(self, user: str = "desk", folder: str = "") -> list[bytes]:
+        """The mails of a mailbox."""
+        there = self.maildir(user, folder)
+        return [file.read_bytes() for sub in ("new", "cur") for file in sorted((there / sub).glob("*"))]
+
+    def move_back(self, folder: str, user: str = "desk", most: int = 1000) -> int:
+        """What a person does who drags mails from a folder back into the inbox; how many."""
+        files = [f for sub in ("new", "cur") for f in sorted((self.maildir(user, folder) / sub).glob("*"))][:most]
+        for file in files:
+            self.place(file.read_bytes(), user=user)
+            file.unlink()
+        return len(files)
+
+    def reset_validity(self, user: str = "desk") -> None:
+        """Forget all UIDs, as a rebuilt mailbox does."""
+        for file in self.maildir(user).glob("dovecot*"):
+            file.unlink()
+        (self.maildir(user) / "dovecot-uidlist").unlink(missing_ok=True)
+
+    @property
+    def ca(self) -> str:
+        """The certificate to trust."""
+        return str(self.folder / "cert.pem")
+
+
+def _until_it_answers(port: int) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"nothing listens at {port}")
+
+
+@contextlib.contextmanager
+def dovecot(**options: Any) -> Iterator[Dovecot]:
+    """A running server, in a folder that its own user can reach."""
+    with tempfile.TemporaryDirectory(prefix="allears-dovecot-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = Dovecot(Path(folder), **options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+# --- SMTP ---------------------------------------------------------------------------------------------
+
+
+class Posted(dict[str, Any]):
+    """A mail that arrived: ``sender``, ``to``, ``data``."""
+
+
+class _Handler:
+    """Says what the script says: ``rcpt`` and ``data`` replies, ``hang`` and ``drop`` after the final dot."""
+
+    def __init__(self) -> None:
+        self.posted: list[Posted] = []
+        self.rcpt: list[str] = []
+        self.data: list[str] = []
+        self.accept_and_drop = 0
+        self.forward: Dovecot | None = None
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.rcpt:
+            return self.rcpt.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.data:
+            return self.data.pop(0)
+        data = envelope.content
+        assert isinstance(data, bytes)
+        self.posted.append(Posted(sender=envelope.mail_from, to=envelope.rcpt_tos, data=data))
+        if self.forward is not None:
+            forward, to = self.forward, envelope.rcpt_tos[0]
+            await asyncio.to_thread(forward.deliver, data, to=to, sender=envelope.mail_from or "")
+        if self.accept_and_drop:
+            self.accept_and_drop -= 1
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.abort()
+        return "250 taken"
+
+
+class Post:
+    """An SMTP server in a thread of its own, with implicit TLS and a login."""
+
+    def __init__(self, folder: Path, *, starttls: bool = False, tls: bool = True) -> None:
+        cert = folder / "cert.pem"
+        if not cert.exists():
+            certificate(folder)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(cert, folder / "key.pem")
+        self.ca = str(cert)
+        self.handler = _Handler()
+        self.logins = 0
+        self.refuse_logins = False
+        options: dict[str, Any] = {"authenticator": self._login, "auth_require_tls": starttls, "hostname": "localhost"}
+        if tls and not starttls:
+            options["ssl_context"] = context
+        elif starttls:
+            options |= {"tls_context": context, "require_starttls": True}
+        self.port = free_port()
+        self._controller = Controller(
+            self.handler, port=self.port, auth_required=tls, data_size_limit=40_000_000, **options
+        )
+
+    def _login(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        self.logins += 1
+        good = getattr(data, "password", b"") == PASSWORD.encode() and not self.refuse_logins
+        return AuthResult(success=good, handled=False)
+
+    @property
+    def posted(self) -> list[Posted]:
+        return self.handler.posted
+
+    def __enter__(self) -> Post:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._controller.stop()
