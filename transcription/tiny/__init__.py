@@ -1,7 +1,8 @@
 """A speech model of about 120 words, made by this project's own script from synthesized speech.
 
 It exists so that tests and a first look decode real audio through the real engine with nothing to download. It is no
-recogniser for the public: it was trained on one synthesizer's voices. Build it again with ``make model``.
+recogniser for the public: it was trained on one synthesizer's voices. Build it again with
+``python -m transcription.tiny.build``.
 """
 
 from __future__ import annotations
