@@ -47,6 +47,7 @@ def check(knowledge: Knowledge) -> list[Finding]:
         found += _loops(entry, knowledge)
     found += _shadows(knowledge)
     found += _phrases(knowledge)
+    found += _calibration(knowledge)
     return sorted(found)
 
 
@@ -181,3 +182,17 @@ def _phrases(knowledge: Knowledge) -> Iterator[Finding]:
     for language in LANGUAGES:
         for key in sorted(keys - knowledge.phrases.get(language, {}).keys()):
             yield Finding("phrases", 0, "warning", "translation", f"`{key}` has no {language} text")
+
+
+def _calibration(knowledge: Knowledge) -> Iterator[Finding]:
+    if knowledge.calibration is not None and knowledge.acceptance is None:
+        text = "the examples have changed since; run `allears bot calibrate` again"
+        yield Finding("calibration", 0, "warning", "calibration", text)
+    elif knowledge.acceptance is not None and knowledge.acceptance.refused and not _all_strict(knowledge):
+        yield Finding(
+            "calibration", 0, "warning", "calibration", f"nearness alone never answers: {knowledge.acceptance.refused}"
+        )
+
+
+def _all_strict(knowledge: Knowledge) -> bool:
+    return all(entry.strict for entry in knowledge.entries.values())

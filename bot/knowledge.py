@@ -6,15 +6,19 @@ A file may hold any of these tables, and later files win:
 ``facts``     name → text, or name → language → text: usable in every answer as ``{name}``
 ``phrases``   language → key → text: what the skills say
 ``words``     skill → patterns: what customers say to them (see :mod:`bot.patterns`)
+``calibration``   what ``allears bot calibrate`` learned from the examples (see :mod:`bot.learn`)
 ``traditional``, ``simplified``   the characters that are folded together for matching (the normalizer's table)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
+from bot.acceptor import Calibration
+from bot.calibration import digest
 from bot.patterns import Matcher, Pattern
 from bot.similarity import Index
 from bot.template import Text
@@ -51,7 +55,7 @@ class KnowledgeError(Exception):
         return self.problems[0].line if self.problems else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slot:
     """A value an entry needs: asked for with ``ask`` unless the record or the conversation has it."""
 
@@ -61,7 +65,7 @@ class Slot:
     required: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One question the bot can answer.
 
@@ -91,6 +95,23 @@ class Entry:
     file: str = ""
     line: int = 0
 
+    @property
+    def questions(self) -> list[str]:
+        """Examples and titles, all languages together."""
+        return [text for group in (*self.examples.values(), tuple(self.title.values())) for text in group]
+
+
+def vocabulary(entries: Iterable[Entry], table: Fold) -> dict[str, frozenset[str]]:
+    """The rule's words belong to what an entry knows: the author named them."""
+    return {entry.id: frozenset(_rule_words(entry, table)) for entry in entries if entry.patterns}
+
+
+def _rule_words(entry: Entry, table: Fold) -> Iterable[str]:
+    for pattern in entry.patterns:
+        for group in pattern.all:
+            for each in group:
+                yield from Utterance(" ".join(each.parts), table).content
+
 
 @dataclass(frozen=True)
 class Knowledge:
@@ -103,8 +124,22 @@ class Knowledge:
     matcher: Matcher
     index: Index
     table: Fold
+    calibration: Calibration | None
+    """What was learned from the examples, if anything was; see :attr:`acceptance`."""
     version: str
     """Digest of the files; a decision can name the knowledge it was made with."""
+
+    @cached_property
+    def acceptance(self) -> Calibration | None:
+        """The calibration, if it was made from just these examples."""
+        if self.calibration is None or self.calibration.examples != digest(self.questions):
+            return None
+        return self.calibration
+
+    @property
+    def questions(self) -> dict[str, list[str]]:
+        """Entry id → everything its author wrote down as being asked."""
+        return {entry.id: entry.questions for entry in self.entries.values()}
 
     def utterance(self, text: str) -> Utterance:
         """A text prepared for this knowledge."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.acceptor import Acceptor, Weight, forbidden
+from bot.acceptor import Acceptor, Calibration, Weight, forbidden
 from bot.signals import Signals
 from bot.similarity import Index
 from bot.words import Utterance
@@ -23,11 +23,20 @@ from normalizer.text import Fold
 FOLDS = 5
 #: Most questions asked in a round, of each kind.
 MOST_ASKED = 2_000
-#: Which part of what has no entry is a question with a foreign word in it.
+#: Which part of what has no entry is, for the acceptor, a question with a foreign word in it. The thresholds leave these
+#: out: what they are set on is left as the author wrote it.
 MIXED = 0.3
+#: Trials of less confidence than this teach the acceptor little about when to answer.
+HOPEFUL = 0.3
 #: How strongly the acceptor's weights are held near zero, and how many Newton steps find them.
 RIDGE = 1.0
 STEPS = 12
+#: Fewer entries, or fewer examples an entry in the middle, teach nothing about what is not there.
+FEWEST_ENTRIES, FEWEST_EXAMPLES = 10, 8
+#: From this share of right ones among the first three on, they are worth a "did you mean".
+WORTH_OFFERING = 0.5
+#: An entry that answered wrongly so often in the rounds, and kept so much less than what is stated, never answers alone.
+WEAK_WRONG, WEAK_SHORT = 2, 0.1
 #: Bootstrap rounds, and the share of them that may fall short of the stated precision.
 ROUNDS = 200
 SHORT = 0.1
@@ -130,10 +139,10 @@ def _ask(index: Index, round: int, entry: str, of: str, text: str, mixed: bool, 
     return Trial(text, round, entry, of, near[0].entry, tuple(each.entry for each in near[1:]), near[0].signals, mixed)
 
 
-def weights(found: Sequence[Trial], out_of_scope: float) -> Array:
-    """What each trial counts, so that those without an entry have their share of the traffic."""
+def weights(found: Sequence[Trial], out_of_scope: float, mixed: float) -> Array:
+    """What each trial counts, so that those without an entry have their share of the traffic, ``mixed`` their part of it."""
     kinds = np.array([0 if each.entry else 2 if each.mixed else 1 for each in found])
-    shares = (1 - out_of_scope, out_of_scope * (1 - MIXED), out_of_scope * MIXED)
+    shares = (1 - out_of_scope, out_of_scope * (1 - mixed), out_of_scope * mixed)
     counts = np.array([share / max((kinds == kind).sum(), 1) for kind, share in enumerate(shares)])[kinds]
     return np.asarray(counts * len(found), dtype=np.float64)
 
@@ -143,7 +152,14 @@ def matrix(found: Sequence[Trial]) -> Array:
 
 
 def fit(signals: Array, right: NDArray[np.bool_], counts: Array) -> Acceptor:
-    """Weighted logistic regression by Newton's method."""
+    """Weighted logistic regression, then once more with little regard to what is hopeless: the high end decides."""
+    first = _fit(signals, right, counts)
+    chance = np.array([first.confidence(Signals(*row)) for row in signals.tolist()])
+    return _fit(signals, right, counts * np.where(chance >= HOPEFUL, 1.0, 0.1))
+
+
+def _fit(signals: Array, right: NDArray[np.bool_], counts: Array) -> Acceptor:
+    """Newton's method on standardised signals."""
     mean = np.average(signals, axis=0, weights=counts)
     scale = np.sqrt(np.average((signals - mean) ** 2, axis=0, weights=counts))
     scale[scale < 1e-9] = 1.0
@@ -204,3 +220,119 @@ def _draws(owners: Sequence[str]) -> Array:
         dtype=np.float64,
     )
     return np.asarray(-np.log((drawn + 1) / (2**32 + 1)).T)
+
+
+@dataclass(frozen=True)
+class Practice:
+    """What the rounds showed: the trials on the author's own words with their held-out confidence, and the acceptor."""
+
+    examples: Mapping[str, Sequence[str]]
+    out_of_scope: float
+    trials: Sequence[Trial]
+    confidence: Array
+    traffic: Array
+    acceptor: Acceptor
+
+
+def practise(
+    examples: Mapping[str, Sequence[str]],
+    table: Fold,
+    vocabulary: Mapping[str, frozenset[str]],
+    out_of_scope: float = 0.5,
+) -> Practice | None:
+    """Play the rounds; None where the examples are too few to be ever right, or too easy to be ever wrong."""
+    found = trials(examples, table, vocabulary)
+    right = np.array([each.right for each in found])
+    if not right.any() or right.all():
+        return None
+    counts = weights(found, out_of_scope, MIXED)
+    confidence = held_out(found, counts)
+    own = [at for at, each in enumerate(found) if not each.mixed]
+    tried = [found[at] for at in own]
+    traffic = weights(tried, out_of_scope, 0.0)
+    return Practice(examples, out_of_scope, tried, confidence[own], traffic, fit(matrix(found), right, counts))
+
+
+def calibrate(practice: Practice, *, digest: str, fires: Fires, precision: float = 0.98) -> Calibration:
+    """The thresholds from which ``precision`` is kept where ``out_of_scope`` of the traffic has no entry."""
+    tried, sure, traffic = practice.trials, practice.confidence, practice.traffic
+    refused = _too_few(practice.examples)
+    alone = None if refused else threshold(tried, sure, traffic, precision)
+    if alone is None and not refused:
+        refused = _unkept(tried, sure, traffic, precision)
+    both = [at for at, each in enumerate(tried) if fires(each.found, each.text)]
+    together = threshold([tried[at] for at in both], sure[both], traffic[both], precision) if both else None
+    coverage, kept = _reached(tried, sure, traffic, alone)
+    return Calibration(
+        precision=precision,
+        out_of_scope=practice.out_of_scope,
+        examples=digest,
+        acceptor=practice.acceptor,
+        alone=alone,
+        together=together,
+        offer=_offer(tried, sure, traffic),
+        coverage=coverage,
+        kept=kept,
+        refused=refused,
+        weak=_weak(tried, sure, alone, precision),
+    )
+
+
+def _too_few(examples: Mapping[str, Sequence[str]]) -> str:
+    sizes = sorted(len(set(texts)) for texts in examples.values())
+    if len(sizes) < FEWEST_ENTRIES:
+        return f"{len(sizes)} entries are too few to learn what is not covered; {FEWEST_ENTRIES} are needed"
+    if sizes[len(sizes) // 2] < FEWEST_EXAMPLES:
+        return f"half of the entries have fewer than {FEWEST_EXAMPLES} examples"
+    return ""
+
+
+def _unkept(found: Sequence[Trial], confidence: Array, counts: Array, precision: float) -> str:
+    """Why no threshold keeps the precision: the nearest that one comes, and whose questions are mistaken for whose."""
+    lower = next((level for level in (0.95, 0.9, 0.8, 0.7) if level < precision
+                  and threshold(found, confidence, counts, level) is not None), None)  # fmt: skip
+    order = np.argsort(-confidence, kind="stable").tolist()
+    wrong = next((found[at] for at in order if not found[at].right), None)
+    reached = f"{lower:.2f} can be kept" if lower else "not even 0.70 can be kept"
+    example = f"; the surest mistake: “{wrong.text}” of `{wrong.of}` was taken for `{wrong.found}`" if wrong else ""
+    return f"no confidence keeps a precision of {precision:.2f} ({reached}){example}"
+
+
+def _reached(found: Sequence[Trial], confidence: Array, counts: Array, level: float | None) -> tuple[float, float]:
+    """Coverage of the questions that have an entry, and precision, from a confidence on."""
+    if level is None:
+        return 0.0, 0.0
+    right = np.array([each.right for each in found])
+    inside = np.array([bool(each.entry) for each in found])
+    said = confidence >= level
+    return float((said & right).sum() / inside.sum()), float(counts[said & right].sum() / counts[said].sum())
+
+
+def _offer(found: Sequence[Trial], confidence: Array, counts: Array) -> float:
+    """The lowest confidence around which the right entry is among the first three often enough."""
+    order = np.argsort(-confidence, kind="stable")
+    among = np.array(
+        [bool(found[at].entry) and found[at].entry in (found[at].found, *found[at].next[:2]) for at in order.tolist()]
+    )
+    window = max(20, len(found) // 40)
+    sums = np.convolve(among * counts[order], np.ones(window), "valid") / np.convolve(
+        counts[order], np.ones(window), "valid"
+    )
+    below = np.flatnonzero(sums < WORTH_OFFERING)
+    return float(confidence[order][below[0]]) if len(below) else float(confidence.min(initial=0.0))
+
+
+def _weak(found: Sequence[Trial], confidence: Array, level: float | None, precision: float) -> dict[str, str]:
+    """Entries that would not keep what is stated, with a mistake as the reason."""
+    if level is None:
+        return {}
+    said: dict[str, list[Trial]] = {}
+    for each, sure in zip(found, confidence.tolist()):
+        if sure >= level:
+            said.setdefault(each.found, []).append(each)
+    weak = {}
+    for entry, answers in sorted(said.items()):
+        wrong = [each for each in answers if not each.right]
+        if len(wrong) >= WEAK_WRONG and 1 - len(wrong) / len(answers) < precision - WEAK_SHORT:
+            weak[entry] = f"answered {len(wrong)} of {len(answers)} wrongly, as “{wrong[0].text}” of `{wrong[0].of}`"
+    return weak

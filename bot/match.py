@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bot.acceptor import forbidden
 from bot.decision import Step
 from bot.knowledge import Entry
 from bot.similarity import Near
@@ -89,7 +90,7 @@ def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
             Step(
                 rule=f"match {each.entry}",
                 verdict="no" if why_not else "yes",
-                detail=f"near {each.score:.2f}, unmatched {each.unmatched:.2f}{'; ' + why_not if why_not else ''}",
+                detail=f"{_measured(view, each)}{'; ' + why_not if why_not else ''}",
             )
         )
         if not why_not:
@@ -135,15 +136,44 @@ def _veto(view: View, near: Near, fired: bool) -> str:
     entry = view.knowledge.entries[near.entry]
     if unfit := _unfit(view, entry, exact=fired and near.best >= SAME):
         return unfit
-    if not fired and (entry.strict or near.score < ANSWER_ALONE):
-        return "its rule did not fire"
+    if not fired:
+        return _doubt_alone(view, near, entry)
     if near.score < ANSWER:
         return "not near enough"
     if near.unmatched > UNMATCHED:
         return "says something the entry knows nothing of"
-    if view.utterance.units < FEWEST_UNITS and near.best < SAME and not (fired and near.signals.head_margin >= CLEAR):
+    if view.utterance.units < FEWEST_UNITS and near.best < SAME and near.signals.head_margin < CLEAR:
         return "too short to be sure"
+    learned = view.knowledge.acceptance
+    if learned and learned.together is not None and learned.acceptor.confidence(near.signals) < learned.together:
+        return f"not sure enough, {learned.together:.3f} is wanted of both keys"
     return ""
+
+
+def _doubt_alone(view: View, near: Near, entry: Entry) -> str:
+    """Without its rule an entry answers only by a confidence that was shown to keep the stated precision."""
+    if entry.strict:
+        return "its rule did not fire"
+    if view.utterance.units < FEWEST_UNITS and near.best < SAME:
+        return "its rule did not fire, and too short to be sure"
+    learned = view.knowledge.acceptance
+    if learned is None:
+        return "" if near.score >= ANSWER_ALONE and near.unmatched <= UNMATCHED else "its rule did not fire"
+    if learned.alone is None:
+        return f"its rule did not fire, and nearness alone never answers: {learned.refused}"
+    if entry.id in learned.weak:
+        return f"its rule did not fire, and it {learned.weak[entry.id]}"
+    if why := forbidden(near.signals):
+        return f"its rule did not fire, and the text {why}"
+    if learned.acceptor.confidence(near.signals) < learned.alone:
+        return f"its rule did not fire, and {learned.alone:.3f} is wanted without it"
+    return ""
+
+
+def _measured(view: View, near: Near) -> str:
+    learned = view.knowledge.acceptance
+    sure = f"confidence {learned.acceptor.confidence(near.signals):.3f}, " if learned else ""
+    return f"{sure}near {near.score:.2f}, unmatched {near.unmatched:.2f}"
 
 
 def _unfit(view: View, entry: Entry, *, exact: bool = False) -> str:

@@ -29,7 +29,7 @@ class PatternError(ValueError):
     """A word of a pattern cannot be used; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word of a pattern: its literal parts in order, and whether its ends must be word boundaries."""
 
@@ -66,7 +66,7 @@ def word(source: str, table: Fold) -> Word:
     return Word(parts, left, right)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """``owner`` matches when every group of ``all`` has a word in the text and no word of ``none`` has; or when the
     message is one of ``whole``."""
@@ -78,7 +78,7 @@ class Pattern:
     line: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scan:
     """What one pass over a text found: owners that fired, and owners some of whose words were seen."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
+from bot.acceptor import Calibration
+from bot.calibration import read as read_calibration
 from bot.knowledge import (
     LANGUAGES,
     Covers,
@@ -17,11 +19,11 @@ from bot.knowledge import (
     KnowledgeError,
     Slot,
     SlotType,
+    vocabulary,
 )
 from bot.patterns import Matcher, Pattern, PatternError, Word, whole, word
 from bot.similarity import Index
 from bot.template import BUILT_IN, Text, Variant, condition, plain
-from bot.words import Utterance
 from bot.yamlfile import Node, Problems, read
 from normalizer.text import Fold
 
@@ -29,7 +31,17 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 RISKS = ("injury", "fire", "legal", "regulator", "media", "self_harm", "vulnerable", "fraud", "privacy", "violence")
 #: What a file may hold; the last four are the normalizer's own character table.
-TABLES = ("entries", "facts", "phrases", "words", "traditional", "simplified", "traditional_only", "simplified_only")
+TABLES = (
+    "entries",
+    "facts",
+    "phrases",
+    "words",
+    "calibration",
+    "traditional",
+    "simplified",
+    "traditional_only",
+    "simplified_only",
+)
 #: Skills stand beside entries in the matcher; the sign cannot be in an entry's id.
 SKILL = "@"
 
@@ -42,20 +54,13 @@ class _Read:
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
     phrases: dict[str, dict[str, str]] = field(default_factory=dict)
     words: dict[str, tuple[Pattern, ...]] = field(default_factory=dict)
+    calibration: Calibration | None = None
     table: Fold = field(default_factory=lambda: Fold({}))
 
 
 def read_all(files: Mapping[str, str]) -> Knowledge:
     """See :func:`bot.knowledge.parse`."""
-    found = _Read()
-    roots = [read(name, text, found.problems) for name, text in files.items()]
-    tables = [root.fields(*TABLES) for root in roots]
-    found.table = _fold_table(tables)
-    for each in tables:
-        _file(each, found)
-    _cross_check(found)
-    if found.problems.found:
-        raise KnowledgeError(sorted(found.problems.found))
+    found = _gathered(files)
     patterns = [pattern for entry in found.entries.values() for pattern in entry.patterns]
     patterns += [pattern for group in found.words.values() for pattern in group]
     return Knowledge(
@@ -65,9 +70,25 @@ def read_all(files: Mapping[str, str]) -> Knowledge:
         words=found.words,
         matcher=Matcher(patterns),
         index=_index(found),
+        calibration=found.calibration,
         table=found.table,
         version=_version(files),
     )
+
+
+def _gathered(files: Mapping[str, str]) -> _Read:
+    """Everything in the files; their trees, which are larger than what is made of them, end with this function."""
+    found = _Read()
+    roots = [read(name, text, found.problems) for name, text in files.items()]
+    tables = [root.fields(*TABLES) for root in roots]
+    found.table = _fold_table(tables)
+    for each in tables:
+        _file(each, found)
+    _cross_check(found)
+    if found.problems.found:
+        raise KnowledgeError(sorted(found.problems.found))
+    found.nodes.clear()
+    return found
 
 
 def _fold_table(tables: Iterable[Mapping[str, Node]]) -> Fold:
@@ -80,27 +101,8 @@ def _fold_table(tables: Iterable[Mapping[str, Node]]) -> Fold:
 
 
 def _index(found: _Read) -> Index:
-    """The rule's words belong to what an entry knows: the author named them."""
     entries = found.entries.values()
-    return Index(
-        {entry.id: _questions(entry) for entry in entries},
-        found.table,
-        {entry.id: frozenset(_rule_words(entry, found.table)) for entry in entries if entry.patterns},
-    )
-
-
-def _rule_words(entry: Entry, table: Fold) -> Iterable[str]:
-    for pattern in entry.patterns:
-        for group in pattern.all:
-            for each in group:
-                yield from Utterance(" ".join(each.parts), table).content
-
-
-def _questions(entry: Entry) -> Iterator[str]:
-    """Examples and titles, all languages together."""
-    for group in entry.examples.values():
-        yield from group
-    yield from entry.title.values()
+    return Index({each.id: each.questions for each in entries}, found.table, vocabulary(entries, found.table))
 
 
 def _version(files: Mapping[str, str]) -> str:
@@ -124,6 +126,7 @@ def _file(tables: Mapping[str, Node], found: _Read) -> None:
         texts.update((key, text.text()) for key, text in node.items())
     for name, node in tables["words"].items():
         found.words[name] = _patterns(node, SKILL + name, found.table)
+    found.calibration = read_calibration(tables["calibration"]) or found.calibration
 
 
 def _entry(node: Node, found: _Read) -> None:

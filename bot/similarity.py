@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bot import head
 from bot.postings import Floats, Gathered, Hits, Ints, Keys, Postings, keys_of
 from bot.signals import Signals
-from bot.words import Utterance
+from bot.words import NUMBER, Utterance
 from normalizer.text import Fold
 
 #: How many entries are looked at closely.
@@ -266,6 +266,7 @@ class _Words:
         worth = np.where(self._places >= 0, index._worth[self._places], index._worthiest) if terms else np.zeros(0)
         self._worth = worth.astype(np.float64)
         self._is_content = np.array([term in content for term in terms], dtype=bool)
+        self._is_strange = np.array([term in content or term == NUMBER for term in terms], dtype=bool)
         self._rarest = index._worthiest
         self.most = float(self._worth.sum()) * (K1 + 1) or 1.0
 
@@ -283,7 +284,7 @@ class _Words:
         missing, total = self._missing(place), float(self._worth.sum())
         if not total:
             return 0.0, 1.0
-        strange = self._worth[np.logical_and(missing, self._is_content)]
+        strange = self._worth[np.logical_and(missing, self._is_strange)]
         return 1 - float(self._worth[missing].sum()) / total, float(strange.max(initial=0.0)) / self._rarest
 
     def unmatched(self, place: int) -> float:

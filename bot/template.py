@@ -19,7 +19,7 @@ BUILT_IN = frozenset(("company", "bot", "number", "status_url", "respond_by", "c
 Test = Literal["always", "open", "closed", "has", "lacks", "is"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """``open``, ``closed``, ``has NAME``, ``lacks NAME`` or ``NAME is VALUE``; the empty one always holds."""
 
@@ -60,7 +60,7 @@ def condition(source: str) -> Condition:
             raise ValueError(f"`{source}` is no condition; write open, closed, has NAME, lacks NAME or NAME is VALUE")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A text and when it is said."""
 
@@ -68,7 +68,7 @@ class Variant:
     say: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Text:
     """The first variant whose condition holds is said."""
 

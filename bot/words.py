@@ -18,8 +18,13 @@ LONG = 400
 #: A message of more content units than this is a story, not a question.
 STORY = 45
 
+#: Stands for any number of five digits and more among the words.
+NUMBER = "#"
+_LONG_NUMBER = re.compile(r"\d{5}")
 _TOKEN = re.compile(r"[㐀-鿿豈-﫿]+|[a-z]+(?:'[a-z]+)?|\d[\d\-]*")
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
+#: "refunds" and "arrives" are the words "refund" and "arrive".
+_PLURAL = re.compile(r"[^su]s$")
 _NOT_WORD = re.compile(r"[\W_]+")
 _A_NOT_A = re.compile(
     r"(.)[不没]\1|是否|能否|可否|有没有|不好意思|没问题|不想要了|不要了|不过|不同|不客气|差不多|要不要"
@@ -46,7 +51,7 @@ _NEGATIONS = frozenset(_NEGATION_WORDS.split())
 _STOP_TEXT = (
     "a an the i me my we our you your it its is are was be been am do does did to of in on at for and or so if this that"
     " have has had can could will would should may please pls just there with by as from up out get got hi hello hey"
-    " dear thanks thank ok okay want need like know im ive id ill about what how when where who which why tell ask asking wondering question possible way let something"
+    " dear thanks thank ok okay want need like know im ive id ill about what how when where who which why tell ask asking wondering question possible way let something until us them they he she maybe perhaps"
 )
 _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _STOP_HAN = frozenset(
@@ -83,7 +88,7 @@ class Utterance:
             if _HAN.match(token):
                 found += [char for char in token if char not in _STOP_HAN]
             elif token[0].isalpha() and len(token) > 1 and token not in _STOP_WORDS:
-                found.append(token)
+                found.append(token[:-1] if _PLURAL.search(token) else token)
         return tuple(found)
 
     @cached_property
@@ -130,8 +135,9 @@ class Utterance:
 
     @cached_property
     def terms(self) -> dict[str, float]:
-        """What is said in whole words: the content words, and pairs of Han characters that are not both stop words."""
-        counts: dict[str, float] = {}
+        """What is said in whole words: content words, pairs of Han characters that are not both stop words, and
+        :data:`NUMBER` where there is a long number: who names one means a certain thing."""
+        counts: dict[str, float] = {NUMBER: 1.0} if _LONG_NUMBER.search(self.folded) else {}
         for word in self.content:
             counts[word] = counts.get(word, 0.0) + 1.0
         for run in self.tokens:

@@ -34,17 +34,43 @@ class Problems:
         self.found.append(Problem(node.file, node.line, text))
 
 
-@dataclass(frozen=True)
+class Raw:
+    """A value as it stands in a file. PyYAML's own nodes carry two positions each and take ten times the memory."""
+
+    __slots__ = ("line", "quoted", "value")
+
+    def __init__(self, value: str | list[Raw] | list[tuple[Raw, Raw]], line: int, quoted: bool = False) -> None:
+        self.value = value
+        self.line = line
+        self.quoted = quoted
+
+
+class _Map(Raw):
+    __slots__ = ()
+    value: list[tuple[Raw, Raw]]
+
+
+class _List(Raw):
+    __slots__ = ()
+    value: list[Raw]
+
+
+class _Scalar(Raw):
+    __slots__ = ()
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A value of a file. Reading a wrong type adds a problem and gives the empty value of the right one."""
 
     file: str
     line: int
-    raw: yaml.Node | None
+    raw: Raw | None
     problems: Problems
 
-    def _child(self, raw: yaml.Node | None) -> Node:
-        return Node(self.file, raw.start_mark.line + 1 if raw else self.line, raw, self.problems)
+    def _child(self, raw: Raw | None) -> Node:
+        return Node(self.file, raw.line if raw else self.line, raw, self.problems)
 
     @property
     def missing(self) -> bool:
@@ -52,22 +78,22 @@ class Node:
 
     @property
     def is_list(self) -> bool:
-        return isinstance(self.raw, yaml.SequenceNode)
+        return isinstance(self.raw, _List)
 
     @property
     def is_map(self) -> bool:
-        return isinstance(self.raw, yaml.MappingNode)
+        return isinstance(self.raw, _Map)
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """Key and value of a mapping; a key that stands twice is a problem."""
         if self.raw is None:
             return
-        if not isinstance(self.raw, yaml.MappingNode):
+        if not isinstance(self.raw, _Map):
             self.problems.add(self, "a table of `key: value` lines is wanted here")
             return
         seen: set[str] = set()
         for key, value in self.raw.value:
-            name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+            name = key.value if isinstance(key, _Scalar) else ""
             if not name or name in seen:
                 self.problems.add(
                     self._child(key), f"the key `{name}` stands twice" if name else "a plain key is wanted"
@@ -90,7 +116,7 @@ class Node:
         """The items of a list; a single value counts as a list of one."""
         if self.raw is None:
             return
-        if isinstance(self.raw, yaml.SequenceNode):
+        if isinstance(self.raw, _List):
             for item in self.raw.value:
                 yield self._child(item)
         else:
@@ -99,11 +125,11 @@ class Node:
     def text(self, default: str = "") -> str:
         if self.raw is None:
             return default
-        if not isinstance(self.raw, yaml.ScalarNode):
+        if not isinstance(self.raw, _Scalar):
             self.problems.add(self, "a text is wanted here")
             return default
-        text = str(self.raw.value)
-        return text if self.raw.style in ("'", '"') else text.strip()  # who writes quotes means the blanks
+        text = self.raw.value
+        return text if self.raw.quoted else text.strip()  # who writes quotes means the blanks
 
     def texts(self) -> tuple[str, ...]:
         return tuple(text for node in self.each() if (text := node.text()))
@@ -132,8 +158,7 @@ def read(file: str, text: str, problems: Problems) -> Node:
     """The file's root node; what is not YAML, or uses anchors, or is too deep, is a problem and reads as empty."""
     empty = Node(file, 1, None, problems)
     try:
-        _refuse_aliases_and_depth(text)
-        raw = yaml.compose(text, Loader=_Loader)
+        raw = _read(text)
     except _Refused as error:
         problems.found.append(Problem(file, error.line, str(error)))
         return empty
@@ -149,19 +174,33 @@ def read(file: str, text: str, problems: Problems) -> Node:
     return Node(file, 1, raw, problems) if raw is not None else empty
 
 
-def _refuse_aliases_and_depth(text: str) -> None:
-    """Aliases can blow a small file up to gigabytes, and deep nesting can overflow the stack; neither is needed."""
-    depth = 0
+def _read(text: str) -> Raw | None:
+    """The file's one document. Aliases can blow a small file up to gigabytes, and deep nesting can overflow the stack;
+    neither is needed."""
+    root: list[Raw] = []
+    open_: list[list[Raw]] = [root]
+    starts: list[tuple[yaml.Event, int]] = []
+    documents = 0
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent):
-            raise _Refused("aliases (`*name`) are not allowed", _line(event))
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _Refused("nested too deep", _line(event))
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.ScalarEvent):
+            open_[-1].append(_Scalar(event.value, line, event.style in ("'", '"')))
+        elif isinstance(event, yaml.CollectionStartEvent):
+            if len(open_) > MAX_DEPTH:
+                raise _Refused("nested too deep", line)
+            open_.append([])
+            starts.append((event, line))
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _line(event: yaml.Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 1
+            items = open_.pop()
+            start, line = starts.pop()
+            if isinstance(start, yaml.MappingStartEvent):
+                open_[-1].append(_Map(list(zip(items[::2], items[1::2])), line))
+            else:
+                open_[-1].append(_List(items, line))
+        elif isinstance(event, yaml.AliasEvent):
+            raise _Refused("aliases (`*name`) are not allowed", line)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _Refused("not YAML: a second document (`---`) is not allowed", line)
+    return root[0] if root else None

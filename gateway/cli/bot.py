@@ -13,12 +13,11 @@ import msgspec
 from bot.check import check as find_faults
 from bot.decision import Company, Decision
 from bot.knowledge import LANGUAGES, Knowledge
-from gateway.cli import options
-from gateway.library import read_knowledge, read_rules
+from gateway.cli import bot_learn, bot_options, options
 from gateway.operations import OperationError
 from gateway.rehearsal import Rehearsal
 from gateway.script import Result, ScriptError, run
-from normalizer.rules import Rules, RulesError
+from normalizer.rules import Rules
 
 _BYE = ("/quit", "/q", "/exit")
 _HELP = "Write as a customer would. A number presses a button. /why shows how the last turn was decided, /new starts over, /quit leaves."
@@ -39,17 +38,11 @@ def add(subparsers: Any) -> None:
     _add_chat(commands)
     _add_test(commands)
     _add_check(commands)
-
-
-def _command(commands: Any, name: str, help: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-    parser.add_argument("--knowledge", type=Path, metavar="DIR", help="folder of knowledge files (default: the sample)")
-    parser.add_argument("--rules", type=Path, metavar="DIR", help="folder with your own rule files of the normalizer")
-    return parser
+    bot_learn.add(commands)
 
 
 def _add_ask(commands: Any) -> None:
-    parser = _command(commands, "ask", "show what the bot would answer to one text, and why")
+    parser = bot_options.command(commands, "ask", "show what the bot would answer to one text, and why")
     parser.add_argument("text", nargs="?", metavar="TEXT", help="what the customer says")
     parser.add_argument("--language", choices=LANGUAGES, default="", help="the customer's own setting")
     parser.add_argument("--jsonl", action="store_true", help='read {"text": …} lines, write one JSON object a line')
@@ -58,13 +51,13 @@ def _add_ask(commands: Any) -> None:
 
 
 def _add_chat(commands: Any) -> None:
-    parser = _command(commands, "chat", "talk with the bot in this window")
+    parser = bot_options.command(commands, "chat", "talk with the bot in this window")
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="default language (default: %(default)s)")
     parser.set_defaults(func=chat)
 
 
 def _add_test(commands: Any) -> None:
-    parser = _command(commands, "test", "play conversation files and show where they go another way")
+    parser = bot_options.command(commands, "test", "play conversation files and show where they go another way")
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="conversation files or folders of .txt files"
     )
@@ -73,19 +66,12 @@ def _add_test(commands: Any) -> None:
 
 
 def _add_check(commands: Any) -> None:
-    parser = _command(
+    parser = bot_options.command(
         commands, "check", "look for entries that cannot be reached, collide, loop, strand or promise too much"
     )
     parser.add_argument("--strict", action="store_true", help="warnings fail too")
     options.as_json(parser)
     parser.set_defaults(func=check)
-
-
-def _read(args: argparse.Namespace) -> tuple[Knowledge, Rules]:
-    try:
-        return read_knowledge(args.knowledge), read_rules(args.rules)
-    except (OSError, RulesError) as error:
-        raise OperationError(str(error)) from error
 
 
 # --- ask ---
@@ -95,7 +81,7 @@ def ask(args: argparse.Namespace) -> int:
     """Decide single texts, each as the first of a conversation."""
     if (args.text is None) != args.jsonl:
         raise OperationError("give one TEXT, or --jsonl with texts on standard input")
-    knowledge, rules = _read(args)
+    knowledge, rules = bot_options.read(args)
     if args.jsonl:
         for line in _lines(sys.stdin.buffer):
             options.print_json(_summary(line.text, Rehearsal(knowledge, rules).say(line.text, language=line.language)))
@@ -146,7 +132,7 @@ def _summary(text: str, decision: Decision) -> dict[str, Any]:
 
 def chat(args: argparse.Namespace) -> int:
     """A shell: one conversation until the end of input."""
-    knowledge, rules = _read(args)
+    knowledge, rules = bot_options.read(args)
     rehearsal = _fresh(knowledge, rules, args.language)
     decision: Decision | None = None
     print(_HELP)
@@ -210,7 +196,7 @@ def _why(decision: Decision) -> None:
 
 def test(args: argparse.Namespace) -> int:
     """Play files; 1 when any goes another way."""
-    knowledge, rules = _read(args)
+    knowledge, rules = bot_options.read(args)
     results = [(path, _play(path, knowledge, rules)) for path in _scripts(args.files)]
     failures = [failure for _, result in results for failure in result.failures]
     reached = frozenset[str]().union(*(result.entries for _, result in results))
@@ -247,7 +233,7 @@ def _play(path: Path, knowledge: Knowledge, rules: Rules) -> Result:
 
 def check(args: argparse.Namespace) -> int:
     """Print the findings; 1 for an error, or for a warning with ``--strict``."""
-    knowledge, _ = _read(args)
+    knowledge, _ = bot_options.read(args)
     findings = find_faults(knowledge)
     for finding in findings:
         if args.json:
