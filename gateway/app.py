@@ -23,6 +23,7 @@ from gateway.hearing import Hearing
 from gateway.housekeeping import Housekeeping
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
+from gateway.linking import Linking
 from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
@@ -109,7 +110,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if isinstance(channel, PullChannel)]
-    own = (Flow(gateway), Hearing(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway))
+    own = (Flow(gateway), Hearing(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway), Linking(gateway))
     jobs: tuple[Worker, ...] = (*own, *watchers)
     workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
     yield

@@ -161,7 +161,6 @@ class Turns:
             if before is not None:
                 who = msgspec.structs.replace(record.who, customer_class="returning")
                 record = msgspec.structs.replace(record, who=who)
-                record = standing(record, repeat_of=before.number if _same_matter(before, record) else "")
             draft.journal.append(line(record, "opened", item.message.at, "customer", {"message": item.key}))
         deadlines = self._deadlines(record)
         return record if deadlines == record.standing.deadlines else standing(record, deadlines=deadlines)
@@ -216,10 +215,3 @@ def _call(state: State) -> Decision:
 def _is_over(record: ComplaintRecord | None, at: datetime) -> bool:
     """Whether a message at ``at`` no longer belongs to the case."""
     return record is not None and record.standing.status in OVER and at - record.updated_at > REOPENS_FOR
-
-
-def _same_matter(before: ComplaintRecord, now: ComplaintRecord) -> bool:
-    """A repeat: the same person names the same order again, or complains of the same again."""
-    orders = {found.value for found in before.what.order_numbers} & {found.value for found in now.what.order_numbers}
-    was, now_is = before.what.category, now.what.category
-    return bool(orders) or (was is not None and now_is is not None and was.value == now_is.value)

@@ -78,6 +78,7 @@ Risk = Literal[
 ]
 CustomerClass = Literal["new", "returning", "vip"]
 Status = Literal["new", "waiting_bot", "waiting_agent", "waiting_customer", "resolved", "closed", "withdrawn"]
+Link = Literal["repeat", "incident"]
 Disposition = Literal["", "answered", "solved", "not_solved", "abandoned", "duplicate", "not_a_complaint", "withdrawn"]
 
 
@@ -185,8 +186,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     skills: tuple[str, ...] = ()
     deadlines: Deadlines = Deadlines()
     repeat_of: str = ""
+    """Number of the first case of the same person in the same matter; ``repeats`` counts how often it came before."""
     repeats: int = 0
+    repeat_because: tuple[str, ...] = ()
     incident: str = ""
+    """Id of a matter that many people tell of at the same time."""
+    incident_because: tuple[str, ...] = ()
+    unlinked: tuple[Link, ...] = ()
+    """Links that a person has taken away: they are not made again."""
     chasers: int = 0
     disposition: Disposition = ""
     outcome: str = ""

@@ -34,7 +34,7 @@ from gateway.store.base import (
     NotFound,
     Stale,
 )
-from normalizer.record import ComplaintRecord, Disposition, Status
+from normalizer.record import ComplaintRecord, Disposition, Link, Status
 
 #: How far back a repeated note or reply is looked for.
 _LOOK_BACK = 50
@@ -214,6 +214,18 @@ async def correct(gateway: Gateway, agent: Agent, id: str, *, field: revise.Corr
         raise DeskError("value", str(err)) from None
     facts = {"field": field, "value": value}
     return await _amend(gateway, agent, conversation, record, "corrected", facts, fence=None)
+
+
+async def unlink(gateway: Gateway, agent: Agent, id: str, link: Link) -> Conversation:
+    """Say that it is no repeat, or does not belong to the incident; it is not linked so again. Any agent may."""
+    conversation = await gateway.store.conversation(id)
+    before = await _record(gateway, conversation)
+    was = before.standing.repeat_of if link == "repeat" else before.standing.incident
+    try:
+        record = revise.unlinked(before, link, at=gateway.clock())
+    except revise.NotAllowed as err:
+        raise DeskError("state", str(err)) from None
+    return await _amend(gateway, agent, conversation, record, f"unlinked_{link}", {"from": was}, fence=None)
 
 
 def typing(gateway: Gateway, agent: Agent, id: str) -> None:

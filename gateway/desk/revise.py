@@ -15,6 +15,7 @@ from normalizer.record import (
     Evidence,
     Found,
     Kind,
+    Link,
     Sentiment,
     Status,
     Urgency,
@@ -70,6 +71,17 @@ def reopened(record: ComplaintRecord, *, at: datetime) -> ComplaintRecord:
 def owned(record: ComplaintRecord, owner: str, *, status: Status, at: datetime) -> ComplaintRecord:
     """The revision that names a new owner: an agent's id, ``bot``, or empty while it waits for a person."""
     return _standing(record, at, owner=owner, status=status)
+
+
+def unlinked(record: ComplaintRecord, link: Link, *, at: datetime) -> ComplaintRecord:
+    """The revision in which a person has taken a link away. Raises :class:`NotAllowed` where there is none."""
+    standing = record.standing
+    if not (standing.repeat_of if link == "repeat" else standing.incident):
+        raise NotAllowed(f"there is no {link} to take away")
+    gone: dict[str, Any] = {"incident": "", "incident_because": ()}
+    if link == "repeat":
+        gone = {"repeat_of": "", "repeats": 0, "repeat_because": ()}
+    return _standing(record, at, **gone, unlinked=(*standing.unlinked, link))
 
 
 def corrected(record: ComplaintRecord, field: Correctable, value: str, *, at: datetime) -> ComplaintRecord:

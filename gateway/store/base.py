@@ -548,6 +548,14 @@ class Store(Protocol):
         """Records, newest first; with ``accounts`` those of these (channel, account) pairs alone."""
         ...
 
+    async def records_to_link(self, limit: int) -> tuple[ComplaintRecord, ...]:
+        """Complaints that are new, or whose contacts, numbers or category have changed, since they were looked at."""
+        ...
+
+    async def looked_at(self, looked: Sequence[tuple[str, int]]) -> None:
+        """These (number, revision) have been compared with others; one that has changed since stays to be looked at."""
+        ...
+
     async def conversations(self, view: View, *, agent: str = "", cursor: str = "", limit: int = 50) -> Page:
         """:class:`ConversationLine` rows; ``waiting``: urgent first, then by due time."""
         ...

@@ -67,7 +67,9 @@ class Town:
         self.flow, self.outbox = Flow(gateway), Outbox(gateway)
         self._count = 0
 
-    async def write(self, text: str, *, thread: str = "t", id: str = "", work: bool = True, **more: Any) -> str:
+    async def write(
+        self, text: str, *, thread: str = "t", id: str = "", email: str = "", work: bool = True, **more: Any
+    ) -> str:
         """One message, taken all the way; the conversation's id."""
         self._count += 1
         message = Inbound(
@@ -75,7 +77,7 @@ class Town:
             account="main",
             external_id=id or f"m{self._count}",
             thread=thread,
-            sender=Sender(id=thread),
+            sender=Sender(id=thread, email=email),
             at=self.clock(),
             text=text,
             raw=text.encode(errors="replace"),

@@ -260,7 +260,6 @@ async def test_a_new_matter_long_after_the_end_is_a_new_case(town: Town) -> None
     await town.write(COMPLAINT)
     second = await record(town, conversation)
     assert second.number != first.number
-    assert second.standing.repeat_of == first.number
     assert second.who.customer_class == "returning"
 
 

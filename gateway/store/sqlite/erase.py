@@ -34,7 +34,7 @@ def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> 
         (rows.micros(at), conv),
     )
     changed += _count(connection, "UPDATE trace SET body = x'' WHERE conv = ?", conv)
-    changed += _count(connection, "UPDATE record SET summary = '', contacts = '' WHERE conv = ?", conv)
+    changed += _count(connection, "UPDATE record SET summary = '', contacts = '', numbers = '' WHERE conv = ?", conv)
     changed += _count(connection, "DELETE FROM blob_use WHERE conv = ?", conv)
     changed += recordings.erase(connection, conv)
     changed += memory.erase(connection, conv)
@@ -144,7 +144,7 @@ def _record(r: ComplaintRecord) -> ComplaintRecord:
             language=_bare(r.arrival.language),
             attachments=tuple(_replace(f, name="", digest="") for f in r.arrival.attachments),
         ),
-        standing=_replace(r.standing, outcome=""),
+        standing=_replace(r.standing, outcome="", repeat_because=()),
     )
 
 

@@ -46,15 +46,19 @@ def write(connection: sqlite3.Connection, conv: int, record: ComplaintRecord) ->
     row: tuple[Any, ...] = (record.number, conv, record.revision, record.standing.status, _value(record.what.kind))
     row += (_value(record.what.category), urgency, _value(record.arrival.language), record.what.summary)
     row += (record.standing.handoff_reason, contacts(record), due, rows.micros(record.opened_at))
-    row += (rows.micros(record.updated_at),)
+    row += (rows.micros(record.updated_at), numbers(record), _value(record.what.kind) == "complaint")
     (n,) = connection.execute(
         "INSERT INTO record (number, conv, revision, status, kind, category, urgency, language, summary,"
-        " handoff_reason, contacts, due_at, opened_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " handoff_reason, contacts, due_at, opened_at, updated_at, numbers, to_link)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision, status = excluded.status,"
         " kind = excluded.kind, category = excluded.category, urgency = excluded.urgency,"
         " language = excluded.language, summary = excluded.summary, handoff_reason = excluded.handoff_reason,"
         " contacts = excluded.contacts, due_at = excluded.due_at, opened_at = excluded.opened_at,"
-        " updated_at = excluded.updated_at RETURNING n",
+        " updated_at = excluded.updated_at, numbers = excluded.numbers, to_link = CASE WHEN excluded.to_link"
+        " AND (record.kind, record.category, record.contacts, record.numbers)"
+        " <> (excluded.kind, excluded.category, excluded.contacts, excluded.numbers) THEN 1 ELSE record.to_link END"
+        " RETURNING n",
         row,
     ).fetchone()
     _show(connection, conv, n, record, due, urgency)
@@ -92,6 +96,24 @@ def contacts(record: ComplaintRecord) -> str:
     who = record.who
     found = [i.split("/", 2)[-1] for i in who.identities] + [f.value for f in (*who.emails, *who.phones)]
     return "".join(f"\n{contact(f)}" for f in found) + "\n" if found else ""
+
+
+def numbers(record: ComplaintRecord) -> str:
+    """Order and tracking numbers, between spaces."""
+    return " ".join(f.value for f in (*record.what.order_numbers, *record.what.tracking_numbers))
+
+
+def to_link(connection: sqlite3.Connection, limit: int) -> tuple[ComplaintRecord, ...]:
+    found = connection.execute(
+        "SELECT v.body FROM record r JOIN record_revision v ON v.number = r.number AND v.revision = r.revision"
+        " WHERE r.to_link = 1 ORDER BY r.n LIMIT ?",
+        (limit,),
+    )
+    return tuple(rows.record(r[0]) for r in found.fetchall())
+
+
+def looked_at(connection: sqlite3.Connection, looked: Sequence[tuple[str, int]]) -> None:
+    connection.executemany("UPDATE record SET to_link = 0 WHERE number = ? AND revision = ?", looked)
 
 
 def contact(text: str) -> str:

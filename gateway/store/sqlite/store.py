@@ -244,6 +244,12 @@ class SqliteStore:
     async def revisions(self, number: str) -> tuple[ComplaintRecord, ...]:
         return self._readers.near(lambda c: records.revisions(c, number))
 
+    async def records_to_link(self, limit: int) -> tuple[ComplaintRecord, ...]:
+        return self._readers.near(lambda c: records.to_link(c, limit))
+
+    async def looked_at(self, looked: Sequence[tuple[str, int]]) -> None:
+        await self._do("looked_at", lambda c: records.looked_at(c, looked))
+
     async def records(
         self,
         *,

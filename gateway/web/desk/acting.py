@@ -14,7 +14,7 @@ from gateway.desk.revise import Correctable
 from gateway.web.desk import files
 from gateway.web.desk.guard import Visit, acts, body_of, json_response
 from gateway.web.problems import ProblemError
-from normalizer.record import Disposition
+from normalizer.record import Disposition, Link
 
 #: A client's idempotency key: made anew for each thing said, kept over its retries.
 Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
@@ -66,6 +66,10 @@ class Correct(_Body, frozen=True):
     value: str
 
 
+class Unlink(_Body, frozen=True):
+    link: Link
+
+
 def routes() -> list[web.AbstractRouteDef]:
     """One route per action."""
     named = {
@@ -78,6 +82,7 @@ def routes() -> list[web.AbstractRouteDef]:
         "close": close,
         "reopen": reopen,
         "correct": correct,
+        "unlink": unlink,
         "typing": typing,
     }
     return [web.post(f"/desk/api/conversations/{{id}}/{name}", acts(action)) for name, action in named.items()]
@@ -156,6 +161,12 @@ async def correct(visit: Visit) -> web.Response:
     return json_response(
         await actions.correct(visit.gateway, visit.agent, _id(visit), field=body.field, value=body.value)
     )
+
+
+async def unlink(visit: Visit) -> web.Response:
+    """Take a link to another case or an incident away."""
+    body = await body_of(visit.request, Unlink)
+    return json_response(await actions.unlink(visit.gateway, visit.agent, _id(visit), body.link))
 
 
 async def typing(visit: Visit) -> web.Response:

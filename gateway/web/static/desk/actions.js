@@ -113,6 +113,8 @@ export function close() {
   });
 }
 
+export const unlink = (link) => act("unlink", { link }).catch(quiet);
+
 export async function correct(field, code) {
   await act("correct", { field, value: code }).then(() => toast(t("done_corrected"), "good")).catch(quiet);
 }

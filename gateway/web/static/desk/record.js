@@ -1,6 +1,6 @@
 // The record with its evidence, the bot's reasons, and the journal.
 
-import { correct } from "./actions.js";
+import { correct, unlink } from "./actions.js";
 import { light, show } from "./evidence.js";
 import { CORRECTABLE, confidence, fieldId, sections } from "./fields.js";
 import { $, fill, h, icon } from "./dom.js";
@@ -67,7 +67,21 @@ function section(name, fields) {
   ])));
 }
 
+//: Fields that tie the case to others, and what the desk calls the tie.
+const LINKS = { repeat_of: "repeat", incident: "incident" };
+
+function linked(field, other) {
+  const { standing } = state.data.record;
+  const why = standing[field === "incident" ? "incident_because" : "repeat_because"] ?? [];
+  return [
+    h("span", { class: "value plain", dir: "auto" }, other),
+    why.length ? h("span", { class: "soft small" }, why.join(" · ")) : null,
+    h("button", { class: "ghost small", type: "button", onclick: () => unlink(LINKS[field]) }, t("unlink")),
+  ];
+}
+
 function item(field, found, index) {
+  if (LINKS[field]) return linked(field, found.value);
   const id = fieldId(field, index);
   if (!found.evidence.length) return h("span", { class: "value plain", dir: "auto" }, words(field, found.value));
   const byPerson = found.evidence.some((e) => e.rule === "agent");

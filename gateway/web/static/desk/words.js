@@ -102,6 +102,7 @@ const WORDS = {
   to_bot_hint: ["The bot answers the next message.", "下一条消息由机器人回答。", "下一則訊息由機器人回答。"],
   to_queue_hint: ["It waits for a colleague.", "等待其他同事认领。", "等待其他同事認領。"],
   close: ["Close case", "办结", "辦結"],
+  unlink: ["Not the same", "并非同一件", "並非同一件"],
   reopen: ["Reopen", "重新打开", "重新開啟"],
   reply: ["Reply", "回复", "回覆"],
   reply_placeholder: ["Write to the customer…", "写给客户…", "寫給客戶…"],
@@ -254,6 +255,8 @@ const WORDS = {
   // journal verbs
   j_opened: ["opened", "受理登记", "受理登記"], j_revised: ["record revised", "投诉单更新", "投訴單更新"],
   j_handed_off: ["handed to a person", "转人工", "轉人工"], j_handed_back: ["handed back", "转回", "轉回"],
+  j_linked_repeat: ["linked as a repeat", "关联为重复投诉", "關聯為重複投訴"], j_linked_incident: ["joined to an incident", "归入关联事件", "歸入關聯事件"],
+  j_unlinked_repeat: ["said it is no repeat", "认定并非重复", "認定並非重複"], j_unlinked_incident: ["taken out of the incident", "移出关联事件", "移出關聯事件"],
   j_revealed: ["looked at covered numbers", "查看了被遮盖的号码", "查看了被遮蔽的號碼"],
   j_claimed: ["claimed", "认领", "認領"], j_wrote: ["wrote a reply", "撰写回复", "撰寫回覆"], j_replied: ["replied", "已回复", "已回覆"],
   j_closed: ["closed", "办结", "辦結"], j_reopened: ["reopened", "重新打开", "重新開啟"], j_corrected: ["corrected by hand", "人工更正", "人工更正"],

@@ -1,0 +1,215 @@
+"""The worker that links complaints: the same person again, and many people at once (:mod:`normalizer.likeness`).
+
+It comes after the answer, so no customer waits for it. What it has seen of the last weeks is in memory and read from the
+store again at the start; what it finds is a revision of the record with its reasons, told to the desk and the sinks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from gateway import wake
+from gateway.context import Gateway
+from gateway.events import OVER, event_sends, events_between
+from gateway.store.base import Conflict, JournalLine, NotFound, StoreError
+from normalizer import likeness
+from normalizer.likeness import Incident, Print, Repeat
+from normalizer.record import ComplaintRecord
+from normalizer.text import Text
+
+log = logging.getLogger(__name__)
+
+#: Complaints looked at in one go, and the pause after it, in seconds: the customers' answers go first.
+BATCH = 50
+PAUSE = 0.2
+#: Looks for work at least this often, in seconds.
+POLL = 5.0
+#: Complaints kept in memory, at most.
+MAX_KEPT = 20_000
+#: Lines of a conversation that are read for its words.
+MAX_LINES = 200
+#: How often a revision is made again when the customer writes at the same moment.
+_TRIES = 3
+#: The usual number of a category's complaints is that of so long.
+_USUAL_OVER = timedelta(days=7)
+
+
+class Memory:
+    """The complaints of the last weeks, by person and by category, oldest first."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Print] = deque()
+        self._numbers: dict[str, Print] = {}
+        self._people: dict[str, list[Print]] = defaultdict(list)
+        self._categories: dict[str, list[Print]] = defaultdict(list)
+
+    def keep(self, new: Print) -> None:
+        """Remember a complaint; a newer print of the same one takes its place."""
+        if old := self._numbers.get(new.number):
+            self._forget(old)
+        self._numbers[new.number] = new
+        self._kept.append(new)
+        for person in new.people:
+            self._people[person].append(new)
+        self._categories[new.category].append(new)
+        while len(self._kept) > MAX_KEPT or new.at - self._kept[0].at > likeness.REPEATS_WITHIN:
+            self._forget(self._kept[0])
+
+    def _forget(self, old: Print) -> None:
+        if self._kept[0] is old:
+            self._kept.popleft()
+        else:
+            self._kept.remove(old)
+        del self._numbers[old.number]
+        for place, key in [(self._people, person) for person in old.people] + [(self._categories, old.category)]:
+            place[key].remove(old)
+            if not place[key]:
+                del place[key]
+
+    def known(self, number: str) -> Print | None:
+        """A complaint by its number."""
+        return self._numbers.get(number)
+
+    def of_people(self, people: frozenset[str]) -> list[Print]:
+        """What these said before."""
+        found = {p.number: p for person in people for p in self._people.get(person, ())}
+        return sorted(found.values(), key=lambda p: p.at)
+
+    def of_category(self, category: str) -> Sequence[Print]:
+        """What came in a category."""
+        return self._categories.get(category, ())
+
+    def usual(self, category: str, at: datetime) -> float:
+        """How many come in the time of an incident, on the average of the days before."""
+        since, until = at - _USUAL_OVER, at - likeness.INCIDENT_WITHIN
+        told = sum(since <= p.at < until for p in self._categories.get(category, ())[-2000:])
+        return told * (likeness.INCIDENT_WITHIN / _USUAL_OVER)
+
+
+class Linking:
+    """The worker of the links."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._memory = Memory()
+        self._begun = False
+
+    async def run(self) -> None:
+        """Work for ever; cancel to stop."""
+        with self._gateway.wake.listen(wake.DESK) as signals:
+            while True:
+                self._gateway.metrics.beat("linking")
+                try:
+                    if await self.step():
+                        await asyncio.sleep(PAUSE)
+                        continue
+                except StoreError as err:
+                    log.warning("linking: the store is not available: %s", err)
+                    await asyncio.sleep(POLL)
+                    continue
+                await signals.next(POLL)
+
+    async def step(self) -> int:
+        """Look at some complaints; returns how many."""
+        if not self._begun:
+            await self._begin()
+        records = await self._gateway.store.records_to_link(BATCH)
+        for record in records:
+            await self._look(record)
+        if records:
+            await self._gateway.store.looked_at([(record.number, record.revision) for record in records])
+        return len(records)
+
+    async def _begin(self) -> None:
+        """Read the last weeks."""
+        since, cursor = self._gateway.clock() - likeness.REPEATS_WITHIN, ""
+        told: list[Print] = []
+        while len(told) < MAX_KEPT:
+            page = await self._gateway.store.records(cursor=cursor, limit=200, since=since)
+            told += [p for p in [await self._print(record) for record in page.items] if p]
+            cursor = page.cursor
+            if not cursor:
+                break
+        for known in sorted(told, key=lambda p: p.at):
+            self._memory.keep(known)
+        self._begun = True
+
+    async def _print(self, record: ComplaintRecord) -> Print | None:
+        if record.what.kind is None or record.what.kind.value != "complaint":
+            return None
+        keys = frozenset(record.arrival.messages)
+        try:
+            lines = await self._gateway.store.timeline(record.arrival.conversation, limit=MAX_LINES)
+        except NotFound:
+            lines = ()
+        text = "\n".join(line.text for line in lines if line.key in keys)[: likeness.MAX_TEXT]
+        return likeness.print_of(record, Text(text, self._gateway.rules.fold).plain)
+
+    async def _look(self, record: ComplaintRecord) -> None:
+        new = await self._print(record)
+        if new is None:
+            return
+        memory, undone = self._memory, record.standing.unlinked
+        repeat = None if "repeat" in undone else likeness.repeat(new, memory.of_people(new.people))
+        if repeat and not record.standing.repeat_of:
+            await self._amend(record.number, "repeat", repeat, **_repeated(repeat))
+            new = new._replace(root=repeat.of, times=repeat.times)
+        usual = memory.usual(new.category, new.at)
+        incident = (
+            None if "incident" in undone else likeness.incident(new, memory.of_category(new.category), usual=usual)
+        )
+        if incident:
+            for number in (*incident.cases, new.number):
+                await self._join(number, incident)
+            new = new._replace(incident=incident.id)
+        memory.keep(new)
+
+    async def _join(self, number: str, incident: Incident) -> None:
+        if known := self._memory.known(number):
+            if known.incident:
+                return
+            self._memory.keep(known._replace(incident=incident.id))
+        await self._amend(number, "incident", incident, incident=incident.id, incident_because=incident.because)
+
+    async def _amend(self, number: str, what: str, found: Repeat | Incident, **changes: Any) -> None:
+        """A revision with the link, its reasons in the journal, and the events; made again when the case moved on."""
+        for _ in range(_TRIES):
+            before = await self._gateway.store.record(number)
+            standing = before.standing
+            if what in standing.unlinked or (what == "incident" and (standing.incident or standing.status in OVER)):
+                return
+            after = linked(before, at=self._gateway.clock(), **changes)
+            body = {"to": found.of if isinstance(found, Repeat) else found.id, "because": list(found.because)}
+            line = JournalLine(number=number, what=f"linked_{what}", at=after.updated_at, by="system", body=body)
+            events = events_between(before, after, source=self._gateway.config.public_url)
+            try:
+                await self._gateway.store.amend(
+                    before.arrival.conversation,
+                    None,
+                    after,
+                    status="",
+                    sends=event_sends(events, self._gateway.sinks),
+                    journal=(line,),
+                )
+            except Conflict:
+                continue
+            self._gateway.wake.signal(wake.OUTBOX)
+            self._gateway.wake.signal(wake.conversation(before.arrival.conversation))
+            return
+
+
+def _repeated(repeat: Repeat) -> dict[str, Any]:
+    return {"repeat_of": repeat.of, "repeats": repeat.times, "repeat_because": repeat.because}
+
+
+def linked(record: ComplaintRecord, *, at: datetime, **changes: Any) -> ComplaintRecord:
+    """The record's next revision with something of its standing changed."""
+    standing = msgspec.structs.replace(record.standing, **changes)
+    return msgspec.structs.replace(record, standing=standing, revision=record.revision + 1, updated_at=at)
