@@ -10,7 +10,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -74,6 +76,13 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     first_channel: Annotated[
         Literal["customer", "agent"], Meta(description="Whose voice the first channel of a stereo recording holds.")
     ] = "customer"
+    audiosocket: Annotated[
+        str,
+        Meta(
+            description="Address and port for Asterisk's AudioSocket, for example `127.0.0.1:9092`; empty for none. It knows "
+            "no password: keep it on this machine or in a network of your own."
+        ),
+    ] = ""
     webhook_secrets: Annotated[
         tuple[Secret, ...],
         Meta(description="`whsec_…` secrets of “recording ready” webhooks; two while one is changed."),
@@ -96,8 +105,12 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Raises ValueError, which says what to change."""
-        if not (self.folder or self.webhook_secrets or self.tokens or self.twilio_token):
-            raise ValueError("no recording could come: set `folder`, `tokens`, `webhook_secrets` or `twilio_token`")
+        if not (self.folder or self.webhook_secrets or self.tokens or self.twilio_token or self.audiosocket):
+            raise ValueError(
+                "no recording could come: set `folder`, `tokens`, `webhook_secrets`, `twilio_token` or `audiosocket`"
+            )
+        if self.audiosocket and not re.fullmatch(r"\[?[\w.:-]+\]?:\d{1,5}", self.audiosocket):
+            raise ValueError("`audiosocket` is an address and a port, for example `127.0.0.1:9092`")
         if self.folder and not Path(self.folder).is_absolute():
             raise ValueError("`folder` must be an absolute path")
         if bool(self.recordings_url) != bool(self.recordings_authorization):
@@ -259,6 +272,26 @@ class Phone:
             received_at=request.at,
             language=self._settings.language,
             raw=msgspec.json.encode(dict(said)),
+        )
+
+    # --- live calls
+
+    @property
+    def audiosocket(self) -> str:
+        """Where Asterisk may stream calls to; empty for nowhere."""
+        address: str = self._settings.audiosocket
+        return address
+
+    def streamed(self, file: Attachment, call_id: str, id: str, at: datetime) -> Inbound:
+        """A call that was streamed to us, as a message once it is over."""
+        return calls.inbound(
+            calls.Call(call_id=call_id, at=at),
+            account=self.account,
+            external_id=id,
+            file=file,
+            received_at=at,
+            language=self._settings.language,
+            raw=b"",
         )
 
     # --- the folder

@@ -12,6 +12,8 @@ from aiohttp import web
 
 from channels import base as channels
 from channels.base import Channel, Keyed, PullChannel, Remembers, Secret
+from channels.phone import Phone
+from gateway.audiosocket import AudioSocket
 from gateway.blobs import Blobs
 from gateway.calendar import Calendar
 from gateway.config import Loaded, channel_settings, sink_settings
@@ -111,7 +113,8 @@ async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if isinstance(channel, PullChannel)]
     own = (Flow(gateway), Hearing(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway), Linking(gateway))
-    jobs: tuple[Worker, ...] = (*own, *watchers)
+    lines = [AudioSocket(gateway, c) for c in gateway.channels.values() if isinstance(c, Phone) and c.audiosocket]
+    jobs: tuple[Worker, ...] = (*own, *watchers, *lines)
     workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
     yield
     for worker in workers:

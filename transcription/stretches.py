@@ -32,7 +32,20 @@ class Stretches:
         self._silent = self._longest  # a recording that begins with silence begins in silence
 
     def add(self, samples: Samples) -> Iterator[tuple[int, Samples]]:
-        """What can be said of the sound so far."""
+        """What can be said of the sound so far; what follows without a gap comes in one."""
+        joined: list[Samples] = []
+        start = end = 0
+        for at, part in self._runs(samples):
+            if joined and at != end:
+                yield start, np.concatenate(joined)
+                joined = []
+            start = start if joined else at
+            joined.append(part)
+            end = at + len(part)
+        if joined:
+            yield start, np.concatenate(joined)
+
+    def _runs(self, samples: Samples) -> Iterator[tuple[int, Samples]]:
         sound = np.concatenate([self._rest, samples]) if len(self._rest) else samples
         count = len(sound) // self._block
         self._rest = sound[count * self._block :]

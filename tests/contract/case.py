@@ -91,8 +91,8 @@ class Case:
 
     @property
     def pulls(self) -> bool:
-        """Whether it is a channel that we ask."""
-        return hasattr(self.channel_type, "deliveries")
+        """Whether it is a channel that we ask; one that is also called is tested by its requests."""
+        return hasattr(self.channel_type, "deliveries") and not hasattr(self.channel_type, "accept")
 
     def channel(self, **changes: Any) -> Any:
         """A fresh object of the channel, as the gateway makes it."""

@@ -258,7 +258,8 @@ async def _serving(file: Path) -> asyncio.subprocess.Process:
     command = (sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(file))
     root = Path(__file__).parents[2]
     null = asyncio.subprocess.DEVNULL
-    return await asyncio.create_subprocess_exec(*command, cwd=root, stdout=null, stderr=null)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(config.ENV_PREFIX)}
+    return await asyncio.create_subprocess_exec(*command, cwd=root, env=env, stdout=null, stderr=null)
 
 
 def _counts(database: Path) -> dict[str, int]:

@@ -187,7 +187,7 @@ def _wav_header(channels: int = 1, rate: int = 8000, bits: int = 16, size: int =
         b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\xff" + bytes(100),
         b"OggS" + os.urandom(3000),
         b"fLaC" + os.urandom(3000),
-        b"#!AMR\n" + os.urandom(3),
+        b"#!AMR\n",
         b"\x1a\x45\xdf\xa3" + os.urandom(3000),
         b"\0\0\0\x18ftypM4A " + os.urandom(3000),
     ],
