@@ -21,7 +21,7 @@ FLAGS += ["--disable-component-update", "--disable-sync"]
 expect.set_options(timeout=20_000)
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-if CHROMIUM is None and os.environ.get("ALLEARS_TEST_REQUIRE_SERVERS") != "1":
+if CHROMIUM is None and os.environ.get("REQUIRE_TEST_SERVERS") != "1":
     pytest.skip("no chromium on this machine; `apt-get install chromium`", allow_module_level=True)
 
 

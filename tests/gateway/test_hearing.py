@@ -23,7 +23,7 @@ from tests.gateway.conftest import Clock
 from transcription import model_folder
 
 SPEECH = Path(__file__).parents[1] / "transcription" / "speech"
-if not os.environ.get("ALLEARS_TEST_REQUIRE_SERVERS"):
+if not os.environ.get("REQUIRE_TEST_SERVERS"):
     pytest.importorskip("vosk", reason="the speech extra is not installed")
     pytest.importorskip("av", reason="the speech extra is not installed")
 

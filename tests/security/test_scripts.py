@@ -44,8 +44,8 @@ OWNED = """() => [window.owned, ...document.querySelectorAll(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
-        if os.environ.get("ALLEARS_TEST_REQUIRE_SERVERS") == "1":
-            pytest.fail("chromium is not installed, and ALLEARS_TEST_REQUIRE_SERVERS=1 wants the browser tests")
+        if os.environ.get("REQUIRE_TEST_SERVERS") == "1":
+            pytest.fail("chromium is not installed, and REQUIRE_TEST_SERVERS=1 wants the browser tests")
         pytest.skip("chromium is not installed: apt-get install chromium")
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -28,7 +28,7 @@ DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
 PASSWORD = "a-password-of-the-tests"
 #: Dovecot refuses to run as root; the files are then another user's.
 OWNER = (65534, 65534) if os.getuid() == 0 else (os.getuid(), os.getgid())
-REQUIRED = os.environ.get("ALLEARS_TEST_REQUIRE_SERVERS") == "1"
+REQUIRED = os.environ.get("REQUIRE_TEST_SERVERS") == "1"
 
 _CONF = """
 base_dir = {b}/run
