@@ -99,7 +99,7 @@ class Detector:
         if han and han * 6 > latin:
             return _chinese(seen.count("s"), seen.count("t"), prior, mixed)
         for letter, tag in _BY_SCRIPT.items():
-            if seen.count(letter) > max(latin, seen.count("c")):
+            if seen.count(letter) * 3 > max(latin, seen.count("c")):
                 return Tongue(tag, 0.95, False, "language.script")
         return None
 
@@ -115,7 +115,7 @@ class Detector:
         if not clear or clear[-1] < 1.5 or (len(clear) == 2 and clear[1] < clear[0] * 1.7) or not raw.isascii():
             _vote_by_shape(words, profile, votes)
         if _LIKELY[script] in votes:
-            votes[_LIKELY[script]] += 0.1
+            votes[_LIKELY[script]] += 0.1 if script == "l" else 0.5
         return _elected(votes, prior, "und" if script == "l" else "ru", mixed=mixed)
 
 
