@@ -110,8 +110,9 @@ class _steps:  # noqa: N801 - reads as a statement
             raise _verdict(err.recipients[0]) from err
         if isinstance(err, errors.SMTPResponseException):
             raise _verdict(err) from err
-        if isinstance(err, ssl.SSLError):
-            raise Retry(f"TLS failed: {err.reason or type(err).__name__}") from err
+        broken = err.__cause__ if isinstance(err, errors.SMTPException) else err
+        if isinstance(broken, ssl.SSLError):
+            raise Retry(f"TLS failed: {broken.reason or type(broken).__name__}") from err
         if isinstance(err, (errors.SMTPException, OSError, TimeoutError)):
             raise Retry(f"not handed over: {type(err).__name__}") from err
 
