@@ -20,7 +20,7 @@ def look(view: View) -> None:
         return
     for match in _TOKEN.finditer(view.plain):
         token = match.group()
-        if any(char.isdigit() for char in token):
+        if not token.isalpha() and any(char.isdigit() for char in token):
             _judge(view, token, *match.span())
 
 
