@@ -33,6 +33,8 @@ RIDGE = 1.0
 STEPS = 12
 #: Fewer entries, or fewer examples an entry in the middle, teach nothing about what is not there.
 FEWEST_ENTRIES, FEWEST_EXAMPLES = 10, 8
+#: However easy the examples are to tell apart, less confidence than this is no confidence.
+LEAST = 0.5
 #: From this share of right ones among the first three on, they are worth a "did you mean".
 WORTH_OFFERING = 0.5
 #: An entry that answered wrongly so often in the rounds, and kept so much less than what is stated, never answers alone.
@@ -77,6 +79,7 @@ def _ranked(texts: Sequence[str], salt: str) -> dict[str, int]:
 
 def trials(examples: Mapping[str, Sequence[str]], table: Fold, vocabulary: Mapping[str, frozenset[str]]) -> list[Trial]:
     """All rounds' questions. The rule's words (``vocabulary``) belong to an entry in every round."""
+    examples = {entry: sorted(set(examples[entry])) for entry in sorted(examples)}
     group = {entry: place % FOLDS for entry, place in _ranked(list(examples), "entry").items()}
     folds = {entry: _folds(entry, texts) for entry, texts in examples.items()}
     return [
@@ -258,10 +261,9 @@ def calibrate(practice: Practice, *, digest: str, fires: Fires, precision: float
     tried, sure, traffic = practice.trials, practice.confidence, practice.traffic
     refused = _too_few(practice.examples)
     alone = None if refused else threshold(tried, sure, traffic, precision)
+    alone = None if alone is None else max(alone, LEAST)
     if alone is None and not refused:
         refused = _unkept(tried, sure, traffic, precision)
-    both = [at for at, each in enumerate(tried) if fires(each.found, each.text)]
-    together = threshold([tried[at] for at in both], sure[both], traffic[both], precision) if both else None
     coverage, kept = _reached(tried, sure, traffic, alone)
     return Calibration(
         precision=precision,
@@ -269,13 +271,23 @@ def calibrate(practice: Practice, *, digest: str, fires: Fires, precision: float
         examples=digest,
         acceptor=practice.acceptor,
         alone=alone,
-        together=together,
+        together=_together(practice, fires, precision),
         offer=_offer(tried, sure, traffic),
         coverage=coverage,
         kept=kept,
         refused=refused,
         weak=_weak(tried, sure, alone, precision),
     )
+
+
+def _together(practice: Practice, fires: Fires, precision: float) -> float | None:
+    """The confidence wanted besides the rule: 0 where the rule alone was never wrong too often."""
+    both = [at for at, each in enumerate(practice.trials) if fires(each.found, each.text)]
+    if not both:
+        return None
+    sure = practice.confidence[both]
+    level = threshold([practice.trials[at] for at in both], sure, practice.traffic[both], precision)
+    return 0.0 if level is not None and level <= sure.min() else level
 
 
 def _too_few(examples: Mapping[str, Sequence[str]]) -> str:

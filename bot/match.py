@@ -6,6 +6,7 @@ wrong costs a complainant's trust; a question back or a person costs a minute. S
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +39,12 @@ HEADING = 4.0
 #: From here on a text says the same as an example, however short it is.
 SAME = 0.75
 
+#: Questions that are answered in one message.
+MOST_PARTS = 3
+_SENTENCE = re.compile(
+    r"[?？!！。;；\n]+|，?另外|，?还有(?=.{3})|，?還有(?=.{3})|,? (?:and )?also |\band (?=how|what|when|where|can|do|is)"
+)
+
 Verdict = Literal["answer", "offer", "none"]
 
 
@@ -49,10 +56,36 @@ class Match:
     entry: Entry | None = None
     confidence: float = 0.0
     offered: tuple[str, ...] = ()
+    also: tuple[Entry, ...] = ()
+    """Entries that answer the message's other questions."""
     steps: tuple[Step, ...] = ()
 
 
 def find(view: View) -> Match:
+    """Several questions in one message are answered when each is sure by itself; else the message is taken as one."""
+    parts = _parts(view)
+    if len(parts) == 1:
+        return _find(parts[0])
+    if parts:
+        found = [_find(part) for part in parts]
+        entries = {match.entry.id: match.entry for match in found if match.verdict == "answer" and match.entry}
+        if len(entries) > 1 and all(match.verdict == "answer" for match in found):
+            first, *also = entries.values()
+            steps = tuple(step for match in found for step in match.steps)
+            return Match("answer", first, min(match.confidence for match in found), also=tuple(also), steps=steps)
+    return _find(view)
+
+
+def _parts(view: View) -> list[View]:
+    """The message's two or three sentences, without those that are only polite; none if there is one, or a complaint."""
+    if view.utterance.is_long or view.complains_plainly:
+        return []
+    parts = [view.part(text) for text in _SENTENCE.split(view.turn.text)[: MOST_PARTS + 3] if text.strip()]
+    saying = [part for part in parts if part.utterance.units and not (part.said("thanks") or part.said("greeting"))]
+    return saying if len(parts) > 1 and 1 <= len(saying) <= MOST_PARTS else []
+
+
+def _find(view: View) -> Match:
     """Ask both keys and the guards. Cheap where no pattern word is in the text and the text is long or a complaint."""
     entries = view.knowledge.entries
     fired = sorted(name for name in view.scan.fired if name in entries)
@@ -145,7 +178,11 @@ def _veto(view: View, near: Near, fired: bool) -> str:
     if view.utterance.units < FEWEST_UNITS and near.best < SAME and near.signals.head_margin < CLEAR:
         return "too short to be sure"
     learned = view.knowledge.acceptance
-    if learned and learned.together is not None and learned.acceptor.confidence(near.signals) < learned.together:
+    if (
+        learned
+        and learned.together is not None
+        and learned.acceptor.confidence(near.signals) < min(learned.together, learned.alone or 1.0)
+    ):
         return f"not sure enough, {learned.together:.3f} is wanted of both keys"
     return ""
 

@@ -285,7 +285,7 @@ class _Words:
         if not total:
             return 0.0, 1.0
         strange = self._worth[np.logical_and(missing, self._is_strange)]
-        return 1 - float(self._worth[missing].sum()) / total, float(strange.max(initial=0.0)) / self._rarest
+        return 1 - float(self._worth[missing].sum()) / total, min(1.0, float(strange.max(initial=0.0)) / self._rarest)
 
     def unmatched(self, place: int) -> float:
         """The share of the content words' worth that the entry does not have."""

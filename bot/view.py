@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from msgspec.structs import replace
+
 from bot import times
 from bot.decision import Asked, Context, Handoff, Option, Reply, State, Step, Turn
 from bot.knowledge import Knowledge, pick
@@ -40,11 +42,16 @@ class View:
     """Everything asked of a turn, worked out when a rule first wants it."""
 
     def __init__(self, asked: Asked, knowledge: Knowledge) -> None:
+        self._asked = asked
         self.knowledge = knowledge
         self.turn: Turn = asked.turn
         self.state: State = asked.state
         self.record: ComplaintRecord = asked.record
         self.context: Context = asked.context
+
+    def part(self, text: str) -> View:
+        """The same turn as if only this had been said; what the record found in the whole message still holds."""
+        return View(replace(self._asked, turn=replace(self.turn, text=text)), self.knowledge)
 
     @cached_property
     def utterance(self) -> Utterance:

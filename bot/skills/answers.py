@@ -105,7 +105,20 @@ def answer(view: View) -> Outcome | None:
         return None
     if view.state.entry == match.entry.id and view.state.asking == "helped":
         return hand_off(view, "not_helped", why="asks the same again", entry=match.entry)
+    if match.also:
+        return _several(view, (match.entry, *match.also), match.confidence)
     return give(view, match.entry, why="both keys agree", confidence=match.confidence)
+
+
+def _several(view: View, entries: tuple[Entry, ...], confidence: float) -> Outcome:
+    """One answer after the other; where one needs more than a text, the customer chooses what comes first."""
+    texts = [said_by(view, entry) for entry in entries]
+    if not all(texts) or any(entry.then == "handoff" or slots.missing(view, entry) for entry in entries):
+        return _which(view, tuple(entry.id for entry in entries), confidence, why="several questions")
+    *before, last = zip(entries, texts)
+    outcome = _answered(view, last[0], last[1], "each question is sure", confidence)
+    first = [Reply(text=text, language=view.language, entry=entry.id) for entry, text in before]
+    return replace(outcome, replies=(*first, *outcome.replies), entry=entries[0].id)
 
 
 def give(view: View, entry: Entry, *, why: str, confidence: float) -> Outcome:
@@ -156,14 +169,18 @@ def offer(view: View) -> Outcome | None:
     match = view.match
     if match.verdict != "offer" or view.state.asking == "which":
         return None
-    entries = [view.knowledge.entries[name] for name in match.offered]
+    return _which(view, match.offered, match.confidence, why="not sure enough")
+
+
+def _which(view: View, names: tuple[str, ...], confidence: float, *, why: str) -> Outcome:
+    entries = [view.knowledge.entries[name] for name in names]
     options = tuple(Option(label=pick(each.title, view.language), value=f"entry:{each.id}") for each in entries)
     reply = Reply(
         text=view.phrase("which.ask"), kind="question", language=view.language,
         options=(*options, view.option("option.none", "none"), view.human_option()), entry="@which",
     )  # fmt: skip
-    changes = {"asking": "which", "asked": 1, "offered": match.offered, "misses": view.state.misses + 1}
-    return Outcome(why="not sure enough", replies=(reply,), changes=changes, confidence=match.confidence)
+    changes = {"asking": "which", "asked": 1, "offered": names, "misses": view.state.misses + 1}
+    return Outcome(why=why, replies=(reply,), changes=changes, confidence=confidence)
 
 
 def miss(view: View) -> Outcome:
