@@ -31,6 +31,8 @@ TEXTS = (
 PAUSE = 0.6
 #: Pause before the same request is repeated, in seconds.
 AGAIN = 0.05
+#: Share of an agent's turns before which they log in anew.
+LOGINS = 0.2
 #: Share of accepted messages that are sent once more.
 REPEATS = 0.05
 
@@ -203,6 +205,8 @@ class DeskAgent:
         async with self._http:
             await self._enter()
             while not self.world.stopping.is_set():
+                if self.world.chance.random() < LOGINS:
+                    await self._enter()
                 _, page = await self._ask("GET", "/desk/api/conversations?view=waiting")
                 lines = page.get("items", []) if isinstance(page, dict) else []
                 if lines:
