@@ -55,8 +55,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     since: datetime | None = None
     max_mail: int = 36 * 1024 * 1024
-    idle: float = IDLE_SECONDS
-    poll: float = POLL_SECONDS
 
 
 class Watcher:
@@ -87,7 +85,7 @@ class Watcher:
                 looked = now if full else looked
                 async for delivery in self._sweep(connection, full):
                     yield delivery
-                await connection.wait(self._rules.idle, self._rules.poll)
+                await connection.wait(IDLE_SECONDS, POLL_SECONDS)
         finally:
             connection.drop()
 
