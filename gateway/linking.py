@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -42,54 +43,52 @@ _USUAL_OVER = timedelta(days=7)
 
 
 class Memory:
-    """The complaints of the last weeks, by person and by category, oldest first."""
+    """The complaints of the last weeks by number, by person and by category, in the order they came."""
 
     def __init__(self) -> None:
-        self._kept: deque[Print] = deque()
         self._numbers: dict[str, Print] = {}
-        self._people: dict[str, list[Print]] = defaultdict(list)
-        self._categories: dict[str, list[Print]] = defaultdict(list)
+        self._people: dict[str, dict[str, Print]] = defaultdict(dict)
+        self._categories: dict[str, dict[str, Print]] = defaultdict(dict)
 
     def keep(self, new: Print) -> None:
         """Remember a complaint; a newer print of the same one takes its place."""
-        if old := self._numbers.get(new.number):
+        old = self._numbers.get(new.number)
+        if old is not None and (old.people, old.category) != (new.people, new.category):
             self._forget(old)
         self._numbers[new.number] = new
-        self._kept.append(new)
-        for person in new.people:
-            self._people[person].append(new)
-        self._categories[new.category].append(new)
-        while len(self._kept) > MAX_KEPT or new.at - self._kept[0].at > likeness.REPEATS_WITHIN:
-            self._forget(self._kept[0])
+        for place in self._places(new):
+            place[new.number] = new
+        while len(self._numbers) > MAX_KEPT:
+            self._forget(next(iter(self._numbers.values())))
+
+    def _places(self, of: Print) -> list[dict[str, Print]]:
+        return [*(self._people[person] for person in of.people), self._categories[of.category]]
 
     def _forget(self, old: Print) -> None:
-        if self._kept[0] is old:
-            self._kept.popleft()
-        else:
-            self._kept.remove(old)
         del self._numbers[old.number]
-        for place, key in [(self._people, person) for person in old.people] + [(self._categories, old.category)]:
-            place[key].remove(old)
-            if not place[key]:
-                del place[key]
+        for place in self._places(old):
+            place.pop(old.number, None)
+        for person in old.people:
+            if not self._people[person]:
+                del self._people[person]
 
     def known(self, number: str) -> Print | None:
         """A complaint by its number."""
         return self._numbers.get(number)
 
     def of_people(self, people: frozenset[str]) -> list[Print]:
-        """What these said before."""
-        found = {p.number: p for person in people for p in self._people.get(person, ())}
+        """What these said before, oldest first."""
+        found = {p.number: p for person in people if person in self._people for p in self._people[person].values()}
         return sorted(found.values(), key=lambda p: p.at)
 
-    def of_category(self, category: str) -> Sequence[Print]:
-        """What came in a category."""
-        return self._categories.get(category, ())
+    def newest(self, category: str) -> Iterable[Print]:
+        """What came in a category, newest first."""
+        return reversed(self._categories[category].values())
 
     def usual(self, category: str, at: datetime) -> float:
         """How many come in the time of an incident, on the average of the days before."""
         since, until = at - _USUAL_OVER, at - likeness.INCIDENT_WITHIN
-        told = sum(since <= p.at < until for p in self._categories.get(category, ())[-2000:])
+        told = sum(since <= p.at < until for p in self._categories[category].values())
         return told * (likeness.INCIDENT_WITHIN / _USUAL_OVER)
 
 
@@ -100,6 +99,7 @@ class Linking:
         self._gateway = gateway
         self._memory = Memory()
         self._begun = False
+        self._looked: list[tuple[str, int]] = []
 
     async def run(self) -> None:
         """Work for ever; cancel to stop."""
@@ -121,10 +121,12 @@ class Linking:
         if not self._begun:
             await self._begin()
         records = await self._gateway.store.records_to_link(BATCH)
+        self._looked = [(record.number, record.revision) for record in records]
         for record in records:
             await self._look(record)
+            await asyncio.sleep(0)  # an answer to a customer goes first
         if records:
-            await self._gateway.store.looked_at([(record.number, record.revision) for record in records])
+            await self._gateway.store.looked_at(self._looked)
         return len(records)
 
     async def _begin(self) -> None:
@@ -161,10 +163,11 @@ class Linking:
         if repeat and not record.standing.repeat_of:
             await self._amend(record.number, "repeat", repeat, **_repeated(repeat))
             new = new._replace(root=repeat.of, times=repeat.times)
-        usual = memory.usual(new.category, new.at)
-        incident = (
-            None if "incident" in undone else likeness.incident(new, memory.of_category(new.category), usual=usual)
-        )
+        incident = None
+        if "incident" not in undone:
+            incident = likeness.incident(
+                new, memory.newest(new.category), usual=partial(memory.usual, new.category, new.at)
+            )
         if incident:
             for number in (*incident.cases, new.number):
                 await self._join(number, incident)
@@ -200,6 +203,7 @@ class Linking:
                 )
             except Conflict:
                 continue
+            self._looked.append((number, after.revision))
             self._gateway.wake.signal(wake.OUTBOX)
             self._gateway.wake.signal(wake.conversation(before.arrival.conversation))
             return

@@ -7,8 +7,9 @@ people. So a repeat needs the same person and then a number, or words alike; an 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from math import ceil, sqrt
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from normalizer.record import ComplaintRecord
 #: A person who comes back later than this has a new matter.
 REPEATS_WITHIN = timedelta(days=90)
 #: Words alike from here on are the same matter of one person; with the same category less is enough.
-ALIKE = 0.38
+ALIKE = 0.44
 ALIKE_IN_CATEGORY = 0.33
 
 #: An incident: so many people within so long, with words or a product in common.
@@ -128,16 +129,17 @@ def _same_matter(new: Print, old: Print) -> tuple[str, ...]:
     return ()
 
 
-def incident(new: Print, recent: Sequence[Print], *, usual: float) -> Incident | None:
+def incident(new: Print, newest: Iterable[Print], *, usual: Callable[[], float]) -> Incident | None:
     """Whether many people tell of this within :data:`INCIDENT_WITHIN`.
 
-    ``recent`` are complaints of its category, oldest first, ``usual`` is how many of them come in that time on other days.
+    ``newest`` are complaints of its category, newest first; ``usual`` says how many of them come in that time on other
+    days, and is only asked where there are many.
     """
     if not new.category:
         return None
     same: list[Print] = []
     seen = set(new.people)
-    for old in reversed(recent[-4 * MAX_COMPARED :]):
+    for old in islice(newest, 4 * MAX_COMPARED):
         if new.at - old.at > INCIDENT_WITHIN or len(same) >= MAX_COMPARED:
             break
         if old.number == new.number or old.people & seen or old.category != new.category:
@@ -145,7 +147,7 @@ def incident(new: Print, recent: Sequence[Print], *, usual: float) -> Incident |
         if new.products & old.products or alike(new.grams, old.grams) >= ALIKE_IN_INCIDENT:
             same.append(old)
             seen |= old.people
-    if len(same) + 1 < INCIDENT_PEOPLE + ceil(ABOVE_USUAL * usual):
+    if len(same) + 1 < INCIDENT_PEOPLE or len(same) + 1 < INCIDENT_PEOPLE + ceil(ABOVE_USUAL * usual()):
         return None
     same.reverse()
     known = next((old.incident for old in same if old.incident), "")

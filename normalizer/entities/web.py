@@ -10,7 +10,7 @@ _EMAIL = re.compile(
     r"(?<![a-z0-9._%+\-])[a-z0-9][a-z0-9._%+\-]{0,63}@[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){0,4}\.[a-z]{2,18}(?![a-z0-9])"
 )
 _AT_HOST = re.compile(r"(?<![a-z0-9._%+\-])[a-z0-9][a-z0-9._%+\-]{0,63}@\[\d{1,3}(?:\.\d{1,3}){3}\]")
-_URL = re.compile(r"(?:https?://(?=[^\s/]{0,200}\.|localhost)|www\.)[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{3,1000}")
+_URL = re.compile(r"(?:https?://(?=[^\s/]{0,200}\.[a-z0-9]|localhost)|www\.)[a-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{3,1000}")
 _BARE = re.compile(
     r"(?<![a-z0-9@._/\-])(?:[a-z0-9](?:[a-z0-9\-]{0,40}[a-z0-9])?\.){0,3}(?=[0-9\-]{0,40}[a-z])[a-z0-9](?:[a-z0-9\-]{0,40}[a-z0-9])?\.(?:com|cn|net|org|io|co|shop|top|xyz|app|tw|hk|uk|de|jp|kr|gov|edu|info|biz|dev|tech|vip|cc|tv|ai|gg|ly|ms|si|aws"
     r"|academy|ru|fr|es|nl|pl|ch|se|dk|fi|cz|ca|au|nz|sg|br|mx|tr|vn|th|ph|eu)"

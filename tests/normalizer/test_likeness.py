@@ -100,7 +100,7 @@ def many(people: int, *, every: float = 10) -> list[Print]:
 
 def test_many_people_at_once_are_an_incident() -> None:
     cases = many(5)
-    found = likeness.incident(cases[-1], cases[:-1], usual=0)
+    found = likeness.incident(cases[-1], reversed(cases[:-1]), usual=lambda: 0)
     assert found is not None
     assert found.id == "I-N0"
     assert found.cases == ("N0", "N1", "N2", "N3")
@@ -109,29 +109,29 @@ def test_many_people_at_once_are_an_incident() -> None:
 
 def test_one_person_five_times_is_none() -> None:
     cases = [case._replace(people=frozenset(["ann"])) for case in many(5)]
-    assert likeness.incident(cases[-1], cases[:-1], usual=0) is None
+    assert likeness.incident(cases[-1], reversed(cases[:-1]), usual=lambda: 0) is None
 
 
 def test_nor_are_as_many_as_usual() -> None:
     cases = many(6)
-    assert likeness.incident(cases[-1], cases[:-1], usual=1.5) is None
+    assert likeness.incident(cases[-1], reversed(cases[:-1]), usual=lambda: 1.5) is None
 
 
 def test_nor_over_a_whole_day() -> None:
     cases = many(6, every=60)
-    assert likeness.incident(cases[-1], cases[:-1], usual=0) is None
+    assert likeness.incident(cases[-1], reversed(cases[:-1]), usual=lambda: 0) is None
 
 
 def test_nor_different_matters_of_one_category() -> None:
     words = ("alpha router", "cable torn by dog", "modem smokes", "signal gone upstairs", "speed below contract")
     cases = [told(f"N{n}", w, person=f"p{n}", minutes=n, category="quality/connection") for n, w in enumerate(words)]
-    assert likeness.incident(cases[-1], cases[:-1], usual=0) is None
+    assert likeness.incident(cases[-1], reversed(cases[:-1]), usual=lambda: 0) is None
 
 
 def test_a_later_one_joins_the_known_incident() -> None:
     cases = [case._replace(incident="I-N0") for case in many(5)][1:]
     later = told("Z", OUTAGE[0], person="late", minutes=55, category="quality/connection")
-    found = likeness.incident(later, cases, usual=0)
+    found = likeness.incident(later, reversed(cases), usual=lambda: 0)
     assert found is not None
     assert found.id == "I-N0"
 
@@ -145,7 +145,7 @@ def test_it_takes_less_than_a_millisecond() -> None:
     for _ in range(20):
         before = time.process_time()
         likeness.grams(PARCEL)
-        likeness.incident(new, cases, usual=0)
+        likeness.incident(new, reversed(cases), usual=lambda: 0)
         likeness.repeat(own, mine)
         spent.append(time.process_time() - before)
     assert sorted(spent)[10] < 0.001
