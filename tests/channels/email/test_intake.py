@@ -241,3 +241,17 @@ async def test_the_memory_says_nothing_of_a_person_once_erased(office: Office, i
     office.watch()
     await until(lambda: not imap.mails())
     assert len(await office.messages()) == 1
+
+
+async def test_hostile_mail_is_shown_and_the_next_one_goes_on(office: Office, imap: Dovecot) -> None:
+    await office.looking()
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3000))
+    parts = b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 50_000 + b"--b--\n"
+    headers = b"".join(b"X-%d: y\n" % n for n in range(100_000)) + b"\nwords\n"
+    for n, raw in enumerate([nested, parts, headers, b"From: " + b'"' * 48_000 + b"\n\nx\n"]):
+        imap.place(b"Subject: hostile %d\n" % n + raw)
+    imap.deliver(mail("an honest one"))
+    messages = await office.until(5, 60)
+    assert "an honest one" in {m.text for m in messages}
+    assert len({m.subject for m in messages if m.subject.startswith("hostile")}) == 4
+    await until(lambda: not imap.mails())
