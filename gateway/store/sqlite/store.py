@@ -74,7 +74,8 @@ class SqliteStore:
 
     async def open(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Others on the machine have no business with customers' words.
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.take()
             self._connection = database.writing(self._path)
             database.migrate(self._connection, database.migrations())
