@@ -15,7 +15,7 @@ from gateway.desk import people
 from gateway.store.base import Role
 from tests.desk.conftest import COMPLAINT, House, opened
 
-CHROMIUM = os.environ.get("ALLEARS_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 expect.set_options(timeout=20_000)
