@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -120,6 +121,13 @@ class EgressSettings(_Section, frozen=True):
             description="Private networks that outgoing calls may reach, for example `10.1.2.0/24`; all others are refused."
         ),
     ] = ()
+
+    def __post_init__(self) -> None:
+        for network in self.allow:
+            try:
+                ip_network(network, strict=False)
+            except ValueError as err:
+                raise ValueError(f"`{network}` is no network; write it as 10.1.2.0/24") from err
 
 
 class SpeechSettings(_Section, frozen=True):
@@ -232,6 +240,11 @@ def convert(tree: Any, type: type[T], *, file: str = "", text: str = "", prefix:
     except msgspec.ValidationError as err:
         message, _, path = str(err).partition(" - at `$")
         inner = path.rstrip("`").replace("[...]", "").lstrip(".")
+        if unknown := re.fullmatch(r"Object contains unknown field `(.+)`", message):
+            inner, message = (
+                ".".join(filter(None, (inner, unknown[1]))),
+                "there is no such key; see docs/configuration.md",
+            )
         key = ".".join(filter(None, (prefix, inner)))
         raise ConfigError(message, file=file, line=line_of(text, key), key=key) from err
 
@@ -242,9 +255,20 @@ def _decode(type: type, value: Any) -> Any:
     raise NotImplementedError(type)
 
 
+def located(err: ConfigError, file: Path) -> ConfigError:
+    """The error with its file and line, where it was found out after the file had been read."""
+    if err.file or not err.key:
+        return err
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return err
+    return ConfigError(err.problem, file=str(file), line=line_of(text, err.key), key=err.key)
+
+
 def line_of(text: str, key: str) -> int:
     """The line of a dotted key in TOML text; the nearest table's when the key itself is not there, else 0."""
-    wanted = [part for part in key.split(".") if part]
+    wanted = [part.partition("[")[0] for part in key.split(".") if part]
     best, best_depth = 0, 0
     for number, path in _lines(text):
         depth = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, wanted)))

@@ -122,6 +122,8 @@ async def outbox_show(gateway: Gateway, params: Params) -> Rows:
     """One message to be sent, with its content."""
     wanted = set(_ids(params))
     sends = await _all(lambda c: gateway.store.outbox(cursor=c, limit=PAGE), PAGE * PAGE)
+    if missing := wanted - {send.id for send in sends}:
+        raise NotFound(f"there is no outbox row {min(missing)}")
     return [_row(send) | {"body": covered(msgspec.json.decode(send.body))} for send in sends if send.id in wanted]
 
 
@@ -226,7 +228,10 @@ async def why(gateway: Gateway, params: Params) -> Rows:
 async def audit(gateway: Gateway, params: Params) -> Rows:
     """Per channel and day: seen, recorded, answered, delivered, missing."""
     until = gateway.clock() + timedelta(days=1)
-    since = datetime.fromisoformat(params["since"]) if params.get("since") else until - timedelta(days=31)
+    try:
+        since = datetime.fromisoformat(params["since"]) if params.get("since") else until - timedelta(days=31)
+    except ValueError as err:
+        raise OperationError(f"`{params['since']}` is no date; write 2026-11-01") from err
     if since.tzinfo is None:
         since = since.replace(tzinfo=until.tzinfo)
     return [
@@ -261,7 +266,7 @@ async def audit_journals(gateway: Gateway, params: Params) -> Rows:
         faults += [
             {"number": record.number, "fault": f"attachment {file.digest}: {fault}"}
             for file in record.arrival.attachments
-            if (fault := await bundle.file_fault(gateway.blobs, file.digest))
+            if file.digest and (fault := await bundle.file_fault(gateway.blobs, file.digest))
         ]
     return [*faults, {"checked": checked, "faults": len(faults)}]
 

@@ -12,6 +12,7 @@ from gateway import config
 from gateway.app import assemble
 from gateway.cli import options
 from gateway.context import Gateway
+from gateway.serve import address
 from gateway.store.base import StoreError
 from gateway.tools import GatewayTools
 
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; 1 when something is wrong."""
     loaded = config.load(args.config)
     gateway = assemble(loaded)
+    address(loaded)
     findings = [
         Finding(what="configuration", ok=True, detail=str(args.config)),
         Finding(what="knowledge", ok=True, detail=f"{len(gateway.knowledge.entries)} entries"),

@@ -11,6 +11,7 @@ from bot.knowledge import KnowledgeError
 from gateway.cli import (
     agents,
     bot,
+    brain,
     channels,
     check,
     import_mail,
@@ -22,11 +23,13 @@ from gateway.cli import (
     speech_models,
     transcribe,
 )
-from gateway.config import ConfigError
+from gateway.cli.options import DEFAULT_CONFIG
+from gateway.config import ConfigError, located
 from gateway.operations import OperationError
 from gateway.store.base import StoreError
+from normalizer.rules import RulesError
 
-GROUPS = (init, check, serve, normalize, parse, bot, operate, import_mail, channels, agents, transcribe, speech_models)
+GROUPS = (init, check, serve, normalize, parse, bot, brain, operate, import_mail, channels, agents, transcribe, speech_models)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,16 +50,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         status: int = args.func(args)
-    except (ConfigError, KnowledgeError, StoreError, OperationError) as err:
-        print(f"allears: {err}", file=sys.stderr)
-        return 1
+    except ConfigError as err:
+        return _failed(located(err, getattr(args, "config", DEFAULT_CONFIG)))
+    except (KnowledgeError, RulesError, StoreError, OperationError) as err:
+        return _failed(err)
     except BrokenPipeError:
         # The reader (`head`) has seen enough; Python would complain again when it flushes at exit.
         sys.stderr.close()
         return 0
+    except OSError as err:  # a file or folder that the user has named
+        return _failed(f"{err.filename}: {err.strerror}" if err.filename else err)
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _failed(why: object) -> int:
+    print(f"allears: {why}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

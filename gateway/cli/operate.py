@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ from gateway import bundle, config
 from gateway.app import assemble
 from gateway.cli import options
 from gateway.config import Loaded
+from gateway.context import utc_now
 from gateway.keys import Keys
 from gateway.operations import OPERATIONS, OperationError, Params, Rows, perform
 from gateway.store.base import StoreUnavailable
+from gateway.store.sqlite import SqliteStore
 from gateway.web.control import PREFIX, PURPOSE, WHO
 
 #: How long the running server may take for an operation, in seconds.
 REMOTE_SECONDS = 600.0
+#: Rows that one command names.
+MOST_IDS = 10_000
 
 
 def add(subparsers: Any) -> None:
@@ -53,7 +58,7 @@ def _queue(subparsers: Any, queue: str, help: str, states: tuple[str, ...]) -> N
     parser = subparsers.add_parser(queue, help=help, description=help.capitalize() + ".")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = _command(actions, "list", "list them, newest first", f"{queue}-list")
-    listing.add_argument("--limit", type=int, default=50, help="how many (default: %(default)s)")
+    listing.add_argument("--limit", type=_count, default=50, help="how many (default: %(default)s)")
     listing.set_defaults(params=("limit", "state") if states else ("limit",))
     if states:
         listing.add_argument("--state", choices=states, default="open" if queue == "quarantine" else "")
@@ -79,9 +84,9 @@ def _record(subparsers: Any) -> None:
     show.add_argument("--history", action="store_true", help="all revisions and the journal")
     show.set_defaults(params=("number", "history"))
     listing = _command(actions, "list", "list records, newest first", "record-list")
-    listing.add_argument("--limit", type=int, default=50, help="how many (default: %(default)s)")
+    listing.add_argument("--limit", type=_count, default=50, help="how many (default: %(default)s)")
     listing.add_argument("--status", default="", help="only those in this state")
-    listing.set_defaults(params=("limit", "status"))
+    listing.set_defaults(func=_run_records, params=("limit", "status"))
 
 
 def _why(subparsers: Any) -> None:
@@ -109,12 +114,41 @@ def _erase(subparsers: Any) -> None:
     parser = _command(subparsers, "erase", "erase a person's data, keeping the statistics", "erase")
     parser.add_argument("person", metavar="PERSON", help="e-mail address, phone number, sender id or conversation id")
     parser.add_argument("--yes", action="store_true", help="really; without it, only say what would be erased")
-    parser.set_defaults(params=("person", "yes"))
+    parser.set_defaults(func=_run_erase, params=("person", "yes"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the operation and print its rows."""
     options.print_rows(_rows(args, args.operation), json=args.json)
+    return 0
+
+
+def _run_records(args: argparse.Namespace) -> int:
+    rows = _rows(args, args.operation)
+    options.print_rows(rows if args.json else [_brief(row) for row in rows], json=args.json)
+    return 0
+
+
+def _brief(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as one line of a table."""
+    what, gravity, standing = record["what"], record["gravity"], record["standing"]
+    return {
+        "number": record["number"],
+        "opened": record["opened_at"][:16],
+        "status": standing["status"],
+        "owner": standing["owner"],
+        "channel": record["arrival"]["channel"],
+        "urgency": (gravity["urgency"] or {}).get("value"),
+        "category": (what["category"] or {}).get("value"),
+        "summary": " ".join(what["summary"].split()),
+    }
+
+
+def _run_erase(args: argparse.Namespace) -> int:
+    rows = _rows(args, args.operation)
+    options.print_rows(rows, json=args.json)
+    if not args.yes:
+        print("nothing was erased yet; add --yes to do it", file=sys.stderr)
     return 0
 
 
@@ -128,14 +162,14 @@ def _run_audit(args: argparse.Namespace) -> int:
 
 def _check_bundle(path: Path) -> int:
     try:
-        content = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError) as err:
+        content = msgspec.json.decode(path.read_bytes(), type=dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise OperationError(f"{path}: cannot be read as a bundle: {err}") from err
     faults = bundle.verify(content)
     for fault in faults:
         print(f"{path}: {fault}", file=sys.stderr)
     if not faults:
-        print(f"{path}: whole, nothing was changed")
+        print(f"{path}: whole, nothing was changed; seal {content['seal']}")
     return 1 if faults else 0
 
 
@@ -144,7 +178,7 @@ def _run_export(args: argparse.Namespace) -> int:
     for row in _rows(args, "export"):
         path = args.to / f"{row['number']}.json"
         path.write_bytes(msgspec.json.format(msgspec.json.encode(row), indent=1))
-        print(path)
+        print(f"{path}  seal {row['seal']}")
     return 0
 
 
@@ -155,25 +189,36 @@ def _rows(args: argparse.Namespace, operation: str) -> Rows:
     return asyncio.run(perform_anywhere(config.load(args.config), operation, params))
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number from 1 on")
+    return number
+
+
 def _expand(ids: list[str]) -> list[int]:
     """``["3", "7-9"]`` → ``[3, 7, 8, 9]``."""
     numbers: list[int] = []
     for id in ids:
         first, _, last = id.partition("-")
         try:
-            numbers += range(int(first), int(last or first) + 1)
+            span = range(int(first), int(last or first) + 1)
         except ValueError as err:
             raise OperationError(f"`{id}` is no id; write 12 or 12-20") from err
+        if not span or len(numbers) + len(span) > MOST_IDS:
+            raise OperationError(f"`{id}` is no range of 1 to {MOST_IDS} ids")
+        numbers += span
     return numbers
 
 
 async def perform_anywhere(loaded: Loaded, operation: str, params: Params) -> Rows:
     """Run an operation on the store, or in the server that holds it. Raises :class:`OperationError`."""
-    gateway = assemble(loaded)
+    store = SqliteStore(loaded.data / "allears.db", clock=utc_now)
     try:
-        await gateway.store.open()
-    except StoreUnavailable:
-        return await _ask_server(loaded, operation, params)
+        await store.open()
+    except StoreUnavailable as err:
+        return await _ask_server(loaded, operation, params, err)
+    gateway = assemble(loaded, store=store)
     try:
         return await perform(gateway, operation, params)
     finally:
@@ -181,8 +226,8 @@ async def perform_anywhere(loaded: Loaded, operation: str, params: Params) -> Ro
         await gateway.store.close()
 
 
-async def _ask_server(loaded: Loaded, operation: str, params: Params) -> Rows:
-    """Let the running server do it: it holds the store."""
+async def _ask_server(loaded: Loaded, operation: str, params: Params, why: StoreUnavailable) -> Rows:
+    """Let the running server do it: it holds the store. ``why`` we cannot open it ourselves is told if none answers."""
     token = Keys(Secret(loaded.config.secret)).tag(PURPOSE, WHO)
     url = f"http://{loaded.config.listen}{PREFIX}/{operation}"
     timeout = aiohttp.ClientTimeout(total=REMOTE_SECONDS)
@@ -190,10 +235,10 @@ async def _ask_server(loaded: Loaded, operation: str, params: Params) -> Rows:
         try:
             async with session.post(url, json=params, headers={"Authorization": f"Bearer {token}"}) as answer:
                 body = msgspec.json.decode(await answer.read())
-        except (aiohttp.ClientError, msgspec.DecodeError) as err:
-            raise OperationError(
-                f"the store is in use, but no server answers at {loaded.config.listen}: {err}"
-            ) from err
+        except TimeoutError as err:
+            raise OperationError(f"the server at {loaded.config.listen} takes too long") from err
+        except (aiohttp.ClientError, msgspec.DecodeError, UnicodeDecodeError) as err:
+            raise OperationError(f"{why} (and no server of ours answers at {loaded.config.listen})") from err
     if answer.status != 200:
         raise OperationError(body.get("detail") or body.get("title", f"HTTP {answer.status}"))
     rows: Rows = body["rows"]

@@ -32,7 +32,7 @@ def read_all(path: Path) -> None:
     ("text", "line", "key"),
     [
         (GOOD + "[company]\nname = 5\n", 3, "company.name"),
-        (GOOD + "\n[company]\nnaem = 'x'\n", 3, "company"),
+        (GOOD + "\n[company]\nnaem = 'x'\n", 4, "company.naem"),
         (GOOD + "[desk]\nlease_minutes = 0\n", 3, "desk.lease_minutes"),
         (GOOD + "[outbox\n", 2, ""),
         ("\n\nsecret = 'short'\n", 3, "secret"),
