@@ -13,7 +13,7 @@ import msgspec
 from bot.check import check as find_faults
 from bot.decision import Company, Decision
 from bot.knowledge import LANGUAGES, Knowledge
-from gateway.cli import bot_learn, bot_options, bot_suggest, options
+from gateway.cli import bot_learn, bot_options, bot_replay, bot_suggest, options
 from gateway.operations import OperationError
 from gateway.rehearsal import Rehearsal
 from gateway.script import Result, ScriptError, run
@@ -40,6 +40,7 @@ def add(subparsers: Any) -> None:
     _add_check(commands)
     bot_learn.add(commands)
     bot_suggest.add(commands)
+    bot_replay.add(commands)
 
 
 def _add_ask(commands: Any) -> None:
