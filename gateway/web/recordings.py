@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Annotated
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from channels.base import Request
 from channels.phone import Phone
 from gateway.context import GATEWAY, Gateway
 from gateway.intake import accept
 from gateway.web.doors import public_url, remote
+from gateway.web.operation import BYTES, Operation, json
 from gateway.web.problems import ProblemError
 
 PIECE = 256 * 1024
@@ -21,9 +25,48 @@ MAX_KEY = 200
 SILENCE = 30.0
 
 
+class RecordingQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the call; unknown names are left alone."""
+
+    call_id: Annotated[str, Meta(description="The call's id; recordings with the same one are one conversation.")] = ""
+    caller: Annotated[str, Meta(description="Who called, as a telephone number.")] = ""
+    name: Annotated[str, Meta(description="The caller's name.")] = ""
+    agent: Annotated[str, Meta(description="Who answered.")] = ""
+    started_at: Annotated[str, Meta(description="ISO 8601, or seconds since 1970.")] = ""
+    language: Annotated[
+        str, Meta(description="What is spoken, as a BCP 47 tag; found out by trying when left out.")
+    ] = ""
+    note: Annotated[str, Meta(description="What the agent wrote down.")] = ""
+    file: Annotated[str, Meta(description="The file's name.")] = ""
+
+
+class RecordingKept(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording is durable. ``duplicate``: it was there already, these are the ids it got then."""
+
+    conversation: str
+    seq: int
+    duplicate: bool
+    sha256: str
+
+
+OPERATION = Operation(
+    id="uploadRecording",
+    method="POST",
+    path="/v1/recordings",
+    summary="Upload a recorded call",
+    description="The body is the file; it is heard later and becomes a complaint record. Wants the bearer token of a phone "
+    "account (`tokens` in its settings), which is none of this API's. 202 for a new recording, 200 for one that was there.",
+    query=RecordingQuery,
+    headers={"Idempotency-Key": (False, "Names the recording: at most 200 printable characters.")},
+    body=BYTES,
+    answers={200: (RecordingKept,), 202: (RecordingKept,)},
+    errors=(400, 401, 408, 413, 503),
+)
+
+
 def routes() -> list[web.AbstractRouteDef]:
     """The one door."""
-    return [web.post("/v1/recordings", upload)]
+    return [web.post(OPERATION.path, upload)]
 
 
 async def upload(http: web.Request) -> web.Response:
@@ -48,13 +91,10 @@ async def upload(http: web.Request) -> web.Response:
     request = Request(url=public_url(http, gateway), remote=remote(http, gateway), at=gateway.clock())
     message = phone.uploaded(kept, dict(http.query), id, request)
     (accepted,) = await accept(gateway, [message], received_at=request.at)
-    body = {
-        "conversation": accepted.conversation,
-        "seq": accepted.seq,
-        "duplicate": accepted.duplicate,
-        "sha256": kept.digest,
-    }
-    return web.json_response(body, status=200 if accepted.duplicate else 202)
+    answer = RecordingKept(
+        conversation=accepted.conversation, seq=accepted.seq, duplicate=accepted.duplicate, sha256=kept.digest
+    )
+    return json(answer, status=200 if accepted.duplicate else 202)
 
 
 def _account(gateway: Gateway, http: web.Request) -> Phone:

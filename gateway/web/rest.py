@@ -12,6 +12,7 @@ from channels._api_messages import NewMessage
 from channels.api import MessageAccepted
 from channels.base import Invalid
 from gateway.store.base import Page, StoreError, StoreUnavailable
+from gateway.web import recordings
 from gateway.web.api_access import visible_conversation, visible_record
 from gateway.web.api_types import (
     AttachmentQuery,
@@ -182,6 +183,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(401, 403, 408, 413, 422, 503),
         handler=upload,
     ),
+    recordings.OPERATION,
     Operation(
         id="receiveWebhook",
         method="POST",
