@@ -90,6 +90,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deleted: bool = False
     external_id: str = ""
     placeholder: str = ""
+    subject: str = ""
+    """The subject line, where the channel has one."""
     covered: bool = False
     """``text`` is not quite what was written: identity and card numbers are covered (:meth:`Store.original`)."""
 

@@ -101,5 +101,6 @@ def _inbound(row: tuple[int, str, int, int, int, int, bytes]) -> Entry:
         deleted=message.kind == "delete",
         external_id=message.external_id,
         placeholder=message.placeholder,
+        subject=mask(message.subject),
         covered=shown is not message.text and shown != message.text,
     )
