@@ -10,6 +10,8 @@ from bot.knowledge import Knowledge, parse
 from normalizer.rules import Rules, compile_rules
 
 _SUFFIXES = (".yaml", ".yml")
+#: What ``allears brain train`` has learnt, in the user's folder of rules.
+BRAIN = "brain.json"
 #: The normalizer's table of traditional and simplified characters, which the bot folds with too.
 _CHARACTERS = "characters.yaml"
 
@@ -45,6 +47,8 @@ def read_rules(folder: Path | None) -> Rules:
     files = _packaged("normalizer", "data")
     if folder is not None:
         files.update((path.rsplit("/", 1)[-1], text) for path, text in _of_folder(folder).items())
+        if (learnt := folder / BRAIN).is_file():
+            files[BRAIN] = learnt.read_text(encoding="utf-8")
     return compile_rules(files)
 
 

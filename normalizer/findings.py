@@ -48,7 +48,7 @@ def find(
         return Findings()
     around = tone.Around(plain, hits)
     balance = tone.weigh(hits, around)
-    category = matters.category(hits)
+    category = _learnt(rules, plain, matters.category(hits))
     demands = matters.demands(hits, around)
     dangers = matters.risks(hits, around, balance)
     balance = tone.darkened(balance, matters.harm(dangers))
@@ -74,6 +74,19 @@ def find(
             risks=_all(source, dangers),
         ),
         language=_as(source, Verdict(tongue.tag, tongue.confidence, (), tongue.rule)),
+    )
+
+
+def _learnt(rules: Rules, plain: str, by_rules: Verdict | None) -> Verdict | None:
+    """The user's own category where what was learnt is sure, else the rules' one."""
+    if rules.brain is None:
+        return by_rules
+    label, ahead = rules.brain.tell(plain, by_rules.value if by_rules else "")
+    if not label or ahead < rules.brain.threshold:
+        return by_rules
+    quality = rules.brain.quality
+    return Verdict(
+        label, round(quality.precision if quality else 0.7, 2), by_rules.hits if by_rules else (), "category.learnt"
     )
 
 

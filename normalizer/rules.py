@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import get_args
 
+import msgspec
+
+from normalizer.brain import Brain
 from normalizer.datafile import Place, RulesError, read
 from normalizer.language import Detector, Profile, Scripts
 from normalizer.lexicon import Automaton, Word
@@ -87,6 +90,7 @@ class Rules:
     identifiers: tuple[Identifier, ...]
     currencies: Mapping[str, Currency]
     categories: tuple[str, ...]
+    brain: Brain | None = None
 
 
 class _Terms:
@@ -146,7 +150,15 @@ def compile_rules(files: Mapping[str, str]) -> Rules:
         currencies=currencies,
         categories=categories,
         automaton=Automaton(terms.found),
+        brain=_brain(*given["brain"]) if "brain" in given else None,
     )
+
+
+def _brain(file: str, text: str) -> Brain:
+    try:
+        return msgspec.json.decode(text, type=Brain)
+    except msgspec.DecodeError as err:
+        raise RulesError(f"{file}:1: {err}; train it again or remove it") from None
 
 
 def _label_files() -> Iterable[tuple[str, tuple[str, ...]]]:
