@@ -36,12 +36,12 @@ COMMITS = (
     "claim",
     "say",
     "note",
-    "release",
+    "put_once",
     "amend",
     "put_session",
 )
 #: Commits that happen many times a second; the others are waited for, so the first one counts.
-FREQUENT = frozenset({"append", "claim_work", "settle", "claim_sends", "settle_sends"})
+FREQUENT = frozenset({"append", "claim_work", "settle", "claim_sends", "settle_sends", "put_once"})
 POINTS = tuple(f"{name}:{phase}" for name in COMMITS for phase in ("before", "after"))
 #: A fuse that has not burnt down by then is not waited for, in seconds.
 PATIENCE = 20.0

@@ -104,8 +104,9 @@ class Caller:
             await asyncio.sleep(self.world.chance.random() * PAUSE)
 
     async def _post(self, body: dict[str, Any]) -> tuple[int, Any]:
+        headers = self._headers | {"Idempotency-Key": body["external_id"]}
         return await self.world.until_accepted(
-            lambda: self.world.call("POST", "/v1/messages", json=body, headers=self._headers)
+            lambda: self.world.call("POST", "/v1/messages", json=body, headers=headers)
         )
 
 
