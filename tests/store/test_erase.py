@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from channels.base import Attachment, Sender
-from gateway.store.base import Entry, NotFound, Store
+from gateway.store.base import Conflict, Entry, NotFound, Store
 from gateway.store.journal import verify
 from normalizer.record import Complainant, EvidenceFile, Standing, What
 from tests.store.scene import START, Clock, Home, fill, found, line, message, notice, record, said, send, settle
@@ -87,7 +87,7 @@ async def test_erasing(store: Store, home: Home, clock: Clock) -> None:
     assert after == tuple(msgspec.structs.replace(t, **closed) for t in before)
     kept = await store.record("A-1")
     assert kept.what.category is not None
-    assert (kept.revision, kept.what.category.value, kept.standing.status) == (2, "building/lift", "waiting_agent")
+    assert (kept.revision, kept.what.category.value, kept.standing.status) == (3, "building/lift", "waiting_agent")
     lines = await store.journal("A-1")
     assert [j.what for j in lines] == ["opened", "revised", "erased"]
     assert verify(lines) == ""
@@ -99,6 +99,16 @@ async def test_erasing(store: Store, home: Home, clock: Clock) -> None:
     assert await store.find_person(f"{SECRET}@example.org") == ()
     assert (await store.search(SECRET)).items == ()
     assert (await store.timeline(other))[0].text == "message 7"
+
+
+async def test_who_read_the_record_before_cannot_write_it_back(store: Store, clock: Clock) -> None:
+    conversation = await told(store, clock)
+    read = await store.record("A-1")
+    await store.erase(conversation, at=START, by="operator")
+    with pytest.raises(Conflict):
+        await store.amend(conversation, None, msgspec.structs.replace(read, revision=read.revision + 1), status="")
+    assert SECRET.encode() not in msgspec.json.encode(await store.revisions("A-1"))
+    assert (await store.record("A-1")).revision == read.revision + 1
 
 
 async def test_a_repeat_of_what_was_erased_stays_erased(store: Store, clock: Clock) -> None:

@@ -81,7 +81,16 @@ def _bodies(
 
 
 def _revisions(connection: sqlite3.Connection, number: str) -> int:
-    found = connection.execute("SELECT revision, body FROM record_revision WHERE number = ?", (number,)).fetchall()
+    """All revisions are stripped, and one more is added: who read the record before cannot write it back as the next."""
+    found = connection.execute(
+        "SELECT revision, body FROM record_revision WHERE number = ? ORDER BY revision", (number,)
+    ).fetchall()
+    last, body = found[-1]
+    connection.execute(
+        "INSERT INTO record_revision (number, revision, body) VALUES (?, ?, ?)",
+        (number, last + 1, rows.encode(_replace(_record(rows.record(body)), revision=last + 1))),
+    )
+    connection.execute("UPDATE record SET revision = ? WHERE number = ?", (last + 1, number))
     connection.executemany(
         "UPDATE record_revision SET body = ? WHERE number = ? AND revision = ?",
         [(rows.encode(_record(rows.record(body))), number, revision) for revision, body in found],
