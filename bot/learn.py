@@ -25,9 +25,7 @@ FOLDS = 5
 MOST_ASKED = 2_000
 #: Which part of what has no entry is, for the acceptor, a question with a foreign word in it. The thresholds leave these
 #: out: what they are set on is left as the author wrote it.
-MIXED = 0.3
-#: Trials of less confidence than this teach the acceptor little about when to answer.
-HOPEFUL = 0.3
+MIXED = 0.1
 #: How strongly the acceptor's weights are held near zero, and how many Newton steps find them.
 RIDGE = 1.0
 STEPS = 12
@@ -155,14 +153,7 @@ def matrix(found: Sequence[Trial]) -> Array:
 
 
 def fit(signals: Array, right: NDArray[np.bool_], counts: Array) -> Acceptor:
-    """Weighted logistic regression, then once more with little regard to what is hopeless: the high end decides."""
-    first = _fit(signals, right, counts)
-    chance = np.array([first.confidence(Signals(*row)) for row in signals.tolist()])
-    return _fit(signals, right, counts * np.where(chance >= HOPEFUL, 1.0, 0.1))
-
-
-def _fit(signals: Array, right: NDArray[np.bool_], counts: Array) -> Acceptor:
-    """Newton's method on standardised signals."""
+    """Weighted logistic regression of standardised signals, by Newton's method."""
     mean = np.average(signals, axis=0, weights=counts)
     scale = np.sqrt(np.average((signals - mean) ** 2, axis=0, weights=counts))
     scale[scale < 1e-9] = 1.0
