@@ -21,7 +21,7 @@ from gateway.flow import Flow
 from gateway.outbox import Outbox
 from gateway.pull import Pull
 from gateway.tools import GatewayTools
-from tests.channels.email.servers import PASSWORD, Dovecot, Post
+from tests.channels.email.servers import PASSWORD, Dovecot, Post, Postfix
 
 SECRET = "0123456789012345678901234567890123456789"
 
@@ -117,7 +117,7 @@ async def until(test: Callable[[], Any], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.05)
 
 
-def settings(imap: Dovecot | None, post: Post | None, folder: Path, **changes: Any) -> dict[str, Any]:
+def settings(imap: Dovecot | None, post: Post | Postfix | None, folder: Path, **changes: Any) -> dict[str, Any]:
     """An account's settings for servers of the tests."""
     tree: dict[str, Any] = {
         "address": "desk@localhost",

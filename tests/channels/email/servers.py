@@ -307,3 +307,76 @@ class Post:
 
     def __exit__(self, *exc: object) -> None:
         self._controller.stop()
+
+
+# --- Postfix ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Postfix:
+    """Its port, with TLS from the first byte, and its certificate. ``port`` and ``ca`` as :func:`office.settings` wants them."""
+
+    port: int
+    ca: str
+
+
+_MAIN = """
+compatibility_level = 3.6
+queue_directory = {b}/queue
+data_directory = {b}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.tests.example
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+maillog_file = {b}/queue/maillog
+maillog_file_prefixes = {b}
+local_recipient_maps =
+recipient_delimiter = +
+smtpd_tls_cert_file = {b}/cert.pem
+smtpd_tls_key_file = {b}/key.pem
+alias_maps =
+disable_dns_lookups = yes
+transport_maps = texthash:{b}/conf/transport
+"""
+
+
+@contextlib.contextmanager
+def postfix(imap: Dovecot, elsewhere: Post) -> Iterator[Postfix]:
+    """A Postfix of our own that delivers to ``imap``, and mail for ``example.com`` to ``elsewhere``."""
+    if not Path("/usr/sbin/postfix").exists():
+        missing("postfix")
+    if os.getuid() != 0:
+        pytest.skip("Postfix starts for root only")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="allears-postfix-", ignore_cleanup_errors=True) as folder:
+        base = Path(folder)
+        base.chmod(0o755)
+        for name in ("conf", "queue", "data"):
+            (base / name).mkdir()
+        shutil.chown(base / "data", "postfix")
+        certificate(base)
+        (base / "conf" / "main.cf").write_text(_MAIN.format(b=base))
+        routes = f"localhost lmtp:inet:127.0.0.1:{imap.lmtp}\nexample.com smtp:[127.0.0.1]:{elsewhere.port}\n"
+        (base / "conf" / "transport").write_text(routes)
+        services = Path("/usr/share/postfix/master.cf.dist").read_text().splitlines()
+        lines = [f"127.0.0.1:{port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes"]
+        for line in services:
+            fields = line.split()
+            if len(fields) < 8 or line[0] in "# " or fields[0] == "maildrop" or fields[:2] == ["smtp", "inet"]:
+                continue
+            fields[4] = "n"  # no chroot: the libraries of the system are not in it
+            lines.append(" ".join(fields))
+        (base / "conf" / "master.cf").write_text("\n".join(lines) + "\n")
+        command = ["postfix", "-c", str(base / "conf")]
+        quiet = subprocess.DEVNULL
+        subprocess.run([*command, "start"], check=True, stdout=quiet, stderr=quiet)
+        try:
+            _until_it_answers(port)
+            yield Postfix(port, str(base / "cert.pem"))
+        finally:
+            subprocess.run([*command, "stop"], check=False, stdout=quiet, stderr=quiet)
