@@ -140,6 +140,7 @@ def compile_rules(files: Mapping[str, str]) -> Rules:
                 raise place.error(f"`{label}` is not known here; use one of: {', '.join(allowed)}")
             terms.add_label(name, label, place)
     categories = _categories(places["categories"], terms)
+    brain = _brain(*given["brain"]) if "brain" in given else None
     currencies = _currencies(places["currencies"], terms)
     _moments(places["moments"], terms)
     terms.add(places["products"].mapping("names")["names"], "products", "product", 1.0)
@@ -148,9 +149,9 @@ def compile_rules(files: Mapping[str, str]) -> Rules:
         detector=Detector(scripts, _languages(places["languages"])),
         identifiers=_identifiers(places["identifiers"]),
         currencies=currencies,
-        categories=categories,
+        categories=tuple(dict.fromkeys((*categories, *(brain.labels if brain else ())))),
         automaton=Automaton(terms.found),
-        brain=_brain(*given["brain"]) if "brain" in given else None,
+        brain=brain,
     )
 
 
