@@ -29,7 +29,21 @@ from gateway.operations import OperationError
 from gateway.store.base import StoreError
 from normalizer.rules import RulesError
 
-GROUPS = (init, check, serve, normalize, parse, bot, brain, operate, import_mail, channels, agents, transcribe, speech_models)
+GROUPS = (
+    init,
+    check,
+    serve,
+    normalize,
+    parse,
+    bot,
+    brain,
+    operate,
+    import_mail,
+    channels,
+    agents,
+    transcribe,
+    speech_models,
+)
 
 
 def parser() -> argparse.ArgumentParser:
