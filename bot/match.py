@@ -27,6 +27,8 @@ OFFER = 0.22
 MARGIN = 0.07
 #: Share of the message's weight that the entry has no word for.
 UNMATCHED = 0.34
+#: The same for a text that neither asks nor wishes: "60 days to close my account" is news, not a question.
+UNMATCHED_STATED = 0.2
 #: Fewer content units than this are a heading, not a question.
 FEWEST_UNITS = 2.0
 #: A lead of the linear model that leaves no doubt which entry a few words are about.
@@ -173,7 +175,8 @@ def _veto(view: View, near: Near, fired: bool) -> str:
         return _doubt_alone(view, near, entry)
     if near.score < ANSWER:
         return "not near enough"
-    if near.unmatched > UNMATCHED:
+    asks = view.utterance.is_question or view.utterance.is_request
+    if near.unmatched > (UNMATCHED if asks else UNMATCHED_STATED):
         return "says something the entry knows nothing of"
     if view.utterance.units < FEWEST_UNITS and near.best < SAME and near.signals.head_margin < CLEAR:
         return "too short to be sure"

@@ -95,9 +95,7 @@ def _fold_table(tables: Iterable[Mapping[str, Node]]) -> Fold:
     simplified: dict[str, str] = {}
     for each in tables:
         simplified.update(zip(each["traditional"].text(), each["simplified"].text(), strict=False))
-    # A character that others fold to stays: else 麼 → 么 and 么 → 幺 would make one word two.
-    reached = set(simplified.values())
-    return Fold({char: to for char, to in simplified.items() if char not in reached})
+    return Fold(simplified)
 
 
 def _index(found: _Read) -> Index:
