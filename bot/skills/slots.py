@@ -42,6 +42,8 @@ def answered_while_waiting(view: View) -> Outcome | None:
     """The answer to the receipt's question, or a correction of it ("no, the other order")."""
     if not view.is_waiting or not view.turn.text.strip():
         return None
+    if view.risks and view.state.entry != "@risk":
+        return None  # a danger comes before any number: the rule for waiting speaks of it
     before = view.state.slots.get("order_number", "")
     asked = view.state.asking == "order_number"
     said = value(view, "order_number", asked=asked or (bool(before) and view.utterance.units < SHORT))
