@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import smtplib
 import sqlite3
 import sys
 import tempfile
@@ -79,9 +80,18 @@ class Run:
         """Mails come in bursts, numbered so that each can be found again."""
         for n in range(mails):
             text = f"mail number {n} of the run. " + "words " * self._chance.randrange(400)
-            await asyncio.to_thread(self._imap.deliver, mail(text, message_id=f"<run-{n}@example.com>"))
+            await asyncio.to_thread(self._deliver, mail(text, message_id=f"<run-{n}@example.com>"))
             if self._chance.random() < 0.1:
                 await asyncio.sleep(self._chance.random())
+
+    def _deliver(self, one: bytes) -> None:
+        """As an MTA: what the server refuses while its mailbox is rebuilt is tried again."""
+        for _ in range(20):
+            try:
+                return self._imap.deliver(one)
+            except smtplib.SMTPDataError:
+                time.sleep(0.2)
+        raise RuntimeError("the mailbox takes no mail")
 
     async def trouble(self, kills: int, delivering: asyncio.Task[None]) -> None:
         """Faults, until there were enough and all mails are on their way."""

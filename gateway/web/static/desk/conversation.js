@@ -124,6 +124,7 @@ function entry(item, found, change) {
       change ? h("span", { class: "badge" }, t(change)) : null,
       item.refers_to && !item.deleted ? h("span", { class: "badge" }, t("edit_of")) : null,
       h("time", { datetime: item.at, title: full(item.at) }, clock(item.at))),
+    item.subject ? h("p", { class: "soft small", dir: "auto" }, item.subject) : null,
     item.deleted ? h("p", { class: "text soft" }, t("deleted")) : text(item, found),
     item.covered && mayReveal() ? h("button", { class: "quiet small", onclick: (event) => reveal(item, event.target) }, t("reveal")) : null,
     item.choice && item.kind === "inbound" ? h("p", { class: "soft small" }, `${t("pressed")}: ${item.choice}`) : null,
