@@ -48,7 +48,7 @@ async def test_a_liar_is_caught(liar: str, promise: Promise, tmp_path: Path) -> 
     channel_type = base.load(liar, LIARS)
     with pytest.raises((AssertionError, pytest.fail.Exception, RecursionError, KeyError)):
         async with open_house(case.load(channel_type.name, channel_type), tmp_path) as house:
-            await PROMISES[promise](house)
+            await (PULLING if house.case.pulls else PROMISES)[promise](house)
 
 
 def test_every_promise_has_a_liar() -> None:

@@ -286,7 +286,9 @@ async def test_close_with_a_last_word_then_reopen(house: Any) -> None:
     assert (status, closed["status"], closed["owner"]) == (200, "resolved", BOT)
 
     async def arrived() -> bool:
-        return bool((await house.said(conversation))[-2:] == ["Refunded.", "All the best!"])
+        said = await house.said(conversation)
+        # After the last word comes the question how satisfied the customer is.
+        return bool(said[-3:-1] == ["Refunded.", "All the best!"] and "1" in said[-1])
 
     await house.until(arrived)
     record = await house.gateway.store.record(closed["number"])
