@@ -10,6 +10,7 @@ import msgspec
 from bot.decision import Reply
 from channels.base import Button, Outbound
 from gateway import spoken
+from gateway.addressed import to_customer
 from gateway.draft import Draft, line, standing
 from gateway.events import event_sends, events_between
 from gateway.store.base import NewSend, Outcome, Work, WorkItem
@@ -68,13 +69,4 @@ def _send(work: Work, number: str, author: str, item: WorkItem, n: int, reply: R
         buttons=tuple(Button(label=o.label, value=o.value) for o in reply.options),
         reply_to=item.message.external_id,
     )
-    return NewSend(
-        key=out.key,
-        destination=f"channel:{out.channel}/{out.account}",
-        lane=conversation.id,
-        conversation=conversation.id,
-        number=number,
-        kind=reply.kind,
-        fence=conversation.fence,
-        body=_ENCODE(out),
-    )
+    return to_customer(out, conversation=conversation.id, number=number, fence=conversation.fence)

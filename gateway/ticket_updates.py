@@ -14,6 +14,7 @@ import msgspec
 
 from channels.base import Outbound
 from gateway import wake
+from gateway.addressed import to_customer
 from gateway.context import Gateway
 from gateway.events import OVER, event_sends, events_between
 from gateway.sinks.base import TicketUpdate
@@ -145,15 +146,7 @@ def _told(gateway: Gateway, old: ComplaintRecord, new: ComplaintRecord, conversa
         author=gateway.config.company.bot_name,
         language=language,
     )
-    return NewSend(
-        key=out.key,
-        destination=f"channel:{out.channel}/{out.account}",
-        lane=conversation.id,
-        conversation=conversation.id,
-        number=new.number,
-        kind=out.kind,
-        body=_ENCODE(out),
-    )
+    return to_customer(out, conversation=conversation.id, number=new.number)
 
 
 def _text_key(before: Status, after: Status) -> str:

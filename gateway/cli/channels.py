@@ -46,12 +46,7 @@ def run_check(args: argparse.Namespace) -> int:
     """Print the findings; 1 when something is wrong."""
     gateway = assemble(config.load(args.config))
     findings = asyncio.run(_check(gateway, _chosen(gateway, args.channel)))
-    for finding in findings:
-        if args.json:
-            options.print_json(finding)
-        else:
-            print(f"{'ok ' if finding.ok else 'BAD'}  {finding.what}: {finding.detail}")
-    return 0 if all(finding.ok for finding in findings) else 1
+    return options.print_findings(findings, json=args.json)
 
 
 def _chosen(gateway: Gateway, wanted: str) -> list[Channel]:

@@ -46,12 +46,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     if args.connect:
         findings += asyncio.run(_connect(gateway))
-    for finding in findings:
-        if args.json:
-            options.print_json(finding)
-        else:
-            print(f"{'ok ' if finding.ok else 'BAD'}  {finding.what}: {finding.detail}")
-    return 0 if all(finding.ok for finding in findings) else 1
+    return options.print_findings(findings, json=args.json)
 
 
 async def _connect(gateway: Gateway) -> list[Finding]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from channels.base import Finding
 
 DEFAULT_CONFIG = Path("allears.toml")
 
@@ -43,6 +45,16 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, json: bool) -> None:
         print(_table(rows))
     else:
         print("nothing there")
+
+
+def print_findings(findings: Sequence[Finding], *, json: bool) -> int:
+    """Print what a check found; the exit status: 1 when something is wrong."""
+    for finding in findings:
+        if json:
+            print_json(finding)
+        else:
+            print(f"{'ok ' if finding.ok else 'BAD'}  {finding.what}: {finding.detail}")
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 def _block(row: Mapping[str, Any]) -> str:

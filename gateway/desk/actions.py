@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
-import msgspec
-
 from channels.base import Attachment, Outbound
 from gateway import wake
+from gateway.addressed import to_customer
 from gateway.context import Gateway
 from gateway.desk import people, revise
 from gateway.desk.survey import asks_afterwards, invitation
@@ -294,15 +293,7 @@ async def _to_customer(
         attachments=tuple(attachments),
         reply_to=await _last_heard(gateway, conversation),
     )
-    return NewSend(
-        key=key,
-        destination=f"channel:{conversation.channel}/{conversation.account}",
-        lane=conversation.id,
-        conversation=conversation.id,
-        number=conversation.number,
-        kind="human",
-        body=msgspec.json.encode(out),
-    )
+    return to_customer(out, conversation=conversation.id, number=conversation.number)
 
 
 async def _last_heard(gateway: Gateway, conversation: Conversation) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from bot.decision import Asked, Company, Context, State, Turn
 from bot.skills import survey
 from channels.base import Button, Outbound
+from gateway.addressed import to_customer
 from gateway.context import Gateway
 from gateway.store.base import Conversation, NewSend
 from normalizer.record import ComplaintRecord, Disposition
@@ -42,12 +41,4 @@ def invitation(gateway: Gateway, conversation: Conversation, record: ComplaintRe
         language=reply.language,
         buttons=tuple(Button(label=option.label, value=option.value) for option in reply.options),
     )
-    return NewSend(
-        key=out.key,
-        destination=f"channel:{out.channel}/{out.account}",
-        lane=conversation.id,
-        conversation=conversation.id,
-        number=record.number,
-        kind=out.kind,
-        body=msgspec.json.encode(out),
-    )
+    return to_customer(out, conversation=conversation.id, number=record.number)
