@@ -196,10 +196,14 @@ class Dovecot:
         return len(files)
 
     def reset_validity(self, user: str = "desk") -> None:
-        """Forget all UIDs, as a rebuilt mailbox does."""
+        """Forget all UIDs, as a rebuilt mailbox does.
+
+        The counter `dovecot-uidvalidity` stays: without it the new value is the second of the clock, which may be the
+        old one, and a server that numbers anew under the same UIDVALIDITY breaks RFC 3501, 2.3.1.1.
+        """
         for file in self.maildir(user).glob("dovecot*"):
-            file.unlink()
-        (self.maildir(user) / "dovecot-uidlist").unlink(missing_ok=True)
+            if not file.name.startswith("dovecot-uidvalidity"):
+                file.unlink()
 
     @property
     def ca(self) -> str:
