@@ -83,11 +83,11 @@ class Invalid(ChannelError):
 
 
 class Retry(ChannelError):
-    """Not now: try again, not before ``after`` seconds."""
+    """Not now: try again, not before ``after`` seconds. ``everyone``: the whole account has to wait that long."""
 
-    def __init__(self, reason: str = "", after: float | None = None) -> None:
+    def __init__(self, reason: str = "", after: float | None = None, *, everyone: bool = False) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after, self.everyone = after, everyone
 
 
 class Unauthorized(ChannelError):
@@ -148,8 +148,8 @@ AttachmentState = Literal["pending", "kept", "refused", "failed"]
 class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file with a message.
 
-    It comes as bytes (``data``), as a link to fetch later (``url``) or as a file that the gateway already
-    holds (``digest``: sha256 hex). The gateway keeps ``data`` as a file before the commit and stores only
+    It comes as bytes (``data``), as a link to fetch later (``url``, or whatever the channel itself understands, see
+    :class:`FetchesFiles`) or as a file that the gateway already holds (``digest``: sha256 hex). The gateway keeps ``data`` as a file before the commit and stores only
     the digest. ``type`` is what the sender claims until the gateway has sniffed it; ``size`` in bytes.
     """
 
@@ -228,6 +228,10 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that was written where ``text`` is only the new part of it (a mail with its quoted history)."""
     silent: Silence = ""
     """No automatic answer may follow: a ``person`` decides about it, or it is ``history`` taken over from an archive."""
+    public: bool = False
+    """Everybody can read it (a post, a mention): all that may follow in public is an invitation to a private channel."""
+    replies_until: datetime | None = None
+    """Until when the platform lets us answer because of this message (its reply window); None: it sets no end."""
     linked: str = ""
     """Another thread that this one points at without belonging to it (a forward, an answer by a stranger)."""
     raw: bytes = b""
@@ -320,14 +324,33 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     written: bool = False
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """So many messages in so many seconds."""
+
+    messages: int
+    seconds: float
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the platform takes. ``text`` in characters, ``file`` in bytes, ``body`` the largest request we read."""
+    """What the platform takes in one message. The gateway divides a reply before it sends it, so that one ``send`` is
+    one call to the platform wherever the platform allows it.
+
+    ``text`` counted in ``unit``, ``file`` in bytes, ``files`` how many (0: none, the customer gets a note instead), ``buttons``
+    how many with ``label`` characters each (more or longer ones become numbered text), ``caption``: whether text and files
+    go in one message (then ``caption`` is the longest text beside a file; 0: the text goes first, each file after it),
+    ``body`` the largest request we read. ``per_chat`` and ``per_account`` are how fast the platform lets us send.
+    """
 
     text: int
+    unit: Literal["character", "utf16", "byte"] = "character"
     file: int = 10 * 1024 * 1024
     files: int = 10
+    caption: int = 1_000_000
     buttons: int = 0
+    label: int = 80
     body: int = 1024 * 1024
+    per_chat: Rate | None = None
+    per_account: Rate | None = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -476,10 +499,35 @@ class RecordsCalls(Protocol):
 
 @runtime_checkable
 class FetchesFiles(Protocol):
-    """A channel whose messages name files behind links that want credentials."""
+    """A channel whose messages name files behind links that want credentials, or by ids of the platform's."""
 
-    def fetching(self, attachment: Attachment) -> Call:
-        """The call that fetches the file of an attachment with a ``url``."""
+    async def fetching(self, attachment: Attachment, tools: Tools) -> Call:
+        """The call that fetches the file of an attachment with a ``url``; the platform may be asked for it first.
+
+        Raises:
+            Retry: not now. Refused: never again. Unauthorized: our credentials are bad.
+        """
+        ...
+
+
+@runtime_checkable
+class PushesOrPulls(Protocol):
+    """A platform that calls us or is asked, as the settings say."""
+
+    pulling: bool
+    """Whether :meth:`PullChannel.deliveries` is to be watched."""
+
+
+@runtime_checkable
+class SetsUp(Protocol):
+    """A channel that helps an operator to connect its platform (``allears channels setup``)."""
+
+    def steps(self, url: str) -> tuple[str, ...]:
+        """What a person does at the platform, in order. ``url``: the public address of this account's door."""
+        ...
+
+    async def set_up(self, url: str, tools: Tools) -> tuple[Finding, ...]:
+        """Register what the platform's API lets us register; a repeat changes nothing."""
         ...
 
 

@@ -243,7 +243,7 @@ class Phone:
             ),
         )
 
-    def fetching(self, attachment: Attachment) -> Call:
+    async def fetching(self, attachment: Attachment, tools: Tools) -> Call:  # noqa: ARG002 - no question to ask first
         """Credentials go to the host they are for, and to no link that somebody wrote into a webhook."""
         settings, headers = self._settings, {}
         if settings.twilio_token and _inside(attachment.url, settings.twilio_url):

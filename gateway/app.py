@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from aiohttp import web
 
 from channels import base as channels
-from channels.base import Channel, Keyed, PullChannel, Remembers, Secret
+from channels.base import Channel, Keyed, PullChannel, PushesOrPulls, Remembers, Secret
 from channels.phone import Phone
 from gateway.audiosocket import AudioSocket
 from gateway.blobs import Blobs
@@ -111,7 +111,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
-    watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if isinstance(channel, PullChannel)]
+    watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if _is_asked(channel)]
     own = (Flow(gateway), Hearing(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway), Linking(gateway))
     lines = [AudioSocket(gateway, c) for c in gateway.channels.values() if isinstance(c, Phone) and c.audiosocket]
     jobs: tuple[Worker, ...] = (*own, *watchers, *lines)
@@ -120,6 +120,13 @@ async def _working(app: web.Application) -> AsyncIterator[None]:
     for worker in workers:
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
+
+
+def _is_asked(channel: Channel) -> TypeGuard[PullChannel]:
+    """Whether a watcher has to ask the platform of this account."""
+    if isinstance(channel, PushesOrPulls):
+        return channel.pulling
+    return isinstance(channel, PullChannel)
 
 
 class Worker(Protocol):

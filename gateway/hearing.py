@@ -17,6 +17,7 @@ from channels.base import Attachment, Call, ChannelError, FetchesFiles, RecordsC
 from gateway import wake
 from gateway.context import Gateway
 from gateway.store.base import NotFound, StoreError, StoreUnavailable, ToHear
+from gateway.tools import GatewayTools
 from transcription.base import AudioError, ModelError, SpeechError
 from transcription.job import CALL, Job, Limits
 from transcription.model_folder import in_use
@@ -168,7 +169,7 @@ class Hearing:
     async def _fetched(self, one: ToHear) -> str:
         """Fetch the file behind the link into the blobs; its digest."""
         file = one.message.attachments[one.recording.place]
-        call = self._call(one, file)
+        call = await self._call(one, file)
         limit = self._gateway.config.speech.max_file
         pieces = self._gateway.egress.download(call.url, limit, headers=call.headers)
         kept = await self._gateway.blobs.put(pieces, name=file.name or "recording", type=file.type, limit=limit)
@@ -177,9 +178,13 @@ class Hearing:
         await self._gateway.store.recording_fetched(one.recording.inbox_id, one.recording.place, kept)
         return kept.digest
 
-    def _call(self, one: ToHear, file: Attachment) -> Call:
+    async def _call(self, one: ToHear, file: Attachment) -> Call:
         channel = self._gateway.channels.get((one.message.channel, one.message.account))
-        return channel.fetching(file) if isinstance(channel, FetchesFiles) else Call(method="GET", url=file.url)
+        if not isinstance(channel, FetchesFiles):
+            return Call(method="GET", url=file.url)
+        return await channel.fetching(
+            file, GatewayTools(self._gateway.egress, self._gateway.blobs, self._gateway.clock)
+        )
 
     async def _later(self, one: ToHear, why: str) -> None:
         """Not this time: a link is tried a number of times, then it is gone."""

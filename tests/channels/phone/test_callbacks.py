@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -11,6 +13,9 @@ import pytest
 from channels import _phone_twilio as twilio
 from channels.base import Attachment, BadPayload, BadSignature, Request, Secret
 from channels.phone import Phone, PhoneSettings
+from gateway.blobs import Blobs
+from gateway.egress import Egress
+from gateway.tools import GatewayTools
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 URL = "https://intake.example/in/phone/twilio"
@@ -88,17 +93,22 @@ def test_a_callback_without_a_recording_is_kept_for_a_person() -> None:
         "https://api.twilio.com@evil.example/RE1.wav",
     ],
 )
-def test_credentials_are_not_sent_to_strangers(url: str) -> None:
-    assert "Authorization" not in phone().fetching(Attachment(url=url)).headers
+async def test_credentials_are_not_sent_to_strangers(url: str, tmp_path: Path) -> None:
+    assert "Authorization" not in await _headers(phone(), url, tmp_path)
 
 
-def test_credentials_are_sent_to_their_platform() -> None:
-    headers = phone().fetching(Attachment(url="https://api.twilio.com/2010-04-01/RE1.wav")).headers
+async def _headers(channel: Phone, url: str, folder: Path) -> Mapping[str, str]:
+    tools = GatewayTools(Egress(), Blobs(folder))
+    return (await channel.fetching(Attachment(url=url), tools)).headers
+
+
+async def test_credentials_are_sent_to_their_platform(tmp_path: Path) -> None:
+    headers = await _headers(phone(), "https://api.twilio.com/2010-04-01/RE1.wav", tmp_path)
     assert headers["Authorization"] == "Basic " + base64.b64encode(b"AC1:12345").decode()
     own = phone(recordings_url="https://pbx.example/rec/", recordings_authorization=Secret("Bearer x"))
-    assert own.fetching(Attachment(url="https://pbx.example/rec/1.wav")).headers == {"Authorization": "Bearer x"}
+    assert await _headers(own, "https://pbx.example/rec/1.wav", tmp_path) == {"Authorization": "Bearer x"}
     for other in ("https://pbx.example/other/1.wav", "https://pbx.example/rec/../other.wav"):
-        assert own.fetching(Attachment(url=other)).headers == {}
+        assert await _headers(own, other, tmp_path) == {}
 
 
 def test_an_account_that_nothing_can_reach_does_not_start() -> None:
