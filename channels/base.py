@@ -186,6 +186,9 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verified: bool = False
 
 
+#: A thread that everybody can read begins with this, so that a conversation is public or private as a whole.
+PUBLIC = "public:"
+
 InboundKind = Literal["message", "edit", "delete", "status", "event"]
 MachineKind = Literal["", "auto_reply", "bounce", "list", "echo", "blocked", "copy"]
 Silence = Literal["", "person", "history"]
@@ -228,8 +231,6 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that was written where ``text`` is only the new part of it (a mail with its quoted history)."""
     silent: Silence = ""
     """No automatic answer may follow: a ``person`` decides about it, or it is ``history`` taken over from an archive."""
-    public: bool = False
-    """Everybody can read it (a post, a mention): all that may follow in public is an invitation to a private channel."""
     replies_until: datetime | None = None
     """Until when the platform lets us answer because of this message (its reply window); None: it sets no end."""
     linked: str = ""
@@ -237,6 +238,11 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     raw: bytes = b""
     raw_file: str = ""
     """sha256 of the file that holds the event where it is too large for a row; ``raw`` is empty then."""
+
+    @property
+    def public(self) -> bool:
+        """Everybody can read it (a post, a mention): all that may follow there is an invitation to a private channel."""
+        return self.thread.startswith(PUBLIC)
 
     @property
     def digest(self) -> str:
