@@ -22,7 +22,7 @@ TELL_EVERY = 5.0
 
 
 @dataclass
-class _Voice:
+class Voice:
     """One channel on its way: ``fed`` samples were heard, the next one stands at ``fed + gap`` in the recording."""
 
     speaker: str
@@ -72,7 +72,7 @@ def hear(
     with Recording(Path(job.path), rate=engine.rate, limits=limits) as recording:
         speakers = job.speakers if recording.channels == 2 else (job.speaker,)
         voices = [
-            _Voice(speaker, engine.listen(job.phrases), Stretches(engine.rate), engine.rate) for speaker in speakers
+            Voice(speaker, engine.listen(job.phrases), Stretches(engine.rate), engine.rate) for speaker in speakers
         ]
         for piece in recording:
             for voice, samples in zip(voices, piece):
@@ -88,7 +88,7 @@ def hear(
     tell(recording.seconds)
     return Transcript(
         recording=job.recording,
-        language=_spoken_language(segments, language),
+        language=spoken_language(segments, language),
         model=engine.name,
         duration=round(recording.seconds, 2),
         segments=tuple(sorted(segments, key=lambda segment: (segment.start, segment.end))),
@@ -96,7 +96,7 @@ def hear(
     )
 
 
-def _spoken_language(segments: Sequence[Segment], language: str) -> str:
+def spoken_language(segments: Sequence[Segment], language: str) -> str:
     """A model may hear several languages; the script tells Chinese from the others."""
     letters = [char for segment in segments for char in segment.text if char.isalpha()]
     han = sum("\u3400" <= char <= "\u9fff" for char in letters)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from transcription import process
 from transcription.base import AudioError, ModelError, SpeechError, Transcript
 from transcription.job import DEFAULT_LIMITS, Job, Limits, News, Start
 
@@ -25,7 +24,6 @@ TRIES = 2
 MAX_LINE = 256 * 1024 * 1024
 
 _NEWS = msgspec.json.Decoder(News)
-_ROOT = Path(__file__).parents[1]
 
 
 class Poisoned(AudioError):
@@ -146,18 +144,7 @@ class _Worker:
 
     async def start(self, start: Start, silence: float) -> None:
         """Start the process. Raises :class:`_Died`."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "transcription.worker",
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=MAX_LINE,
-            cwd=_ROOT,
-            start_new_session=True,  # a Ctrl-C at the terminal is the gateway's to handle
-            env={"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
+        self._process = await process.start("transcription.worker", MAX_LINE)
         await self._send(start)
         await self._next(silence)
 
@@ -185,7 +172,7 @@ class _Worker:
             self._process.stdin.write(msgspec.json.encode(message) + b"\n")
             await self._process.stdin.drain()
         except ConnectionError as err:
-            raise _Died(await self._how()) from err
+            raise _Died(await process.how_it_ended(self._process)) from err
 
     async def _next(self, silence: float) -> News:
         assert self._process is not None
@@ -193,15 +180,5 @@ class _Worker:
         async with asyncio.timeout(silence):
             line = await self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise _Died(await self._how())
+            raise _Died(await process.how_it_ended(self._process))
         return _NEWS.decode(line)
-
-    async def _how(self) -> str:
-        """How the process ended, in words."""
-        assert self._process is not None
-        code = await self._process.wait()
-        if code >= 0:
-            return f"the process that heard it ended with status {code}"
-        with contextlib.suppress(ValueError):
-            return f"the process that heard it was ended by {signal.Signals(-code).name}"
-        return f"the process that heard it was ended by signal {-code}"

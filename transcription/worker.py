@@ -47,7 +47,7 @@ def main() -> None:
     lines: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, lines), daemon=True).start()
     start = msgspec.json.decode(lines.get(), type=Start)
-    _limit(start.memory)
+    confine(start.memory)
     engines = Engines(start.models)
     _tell(out, News())
     while True:
@@ -60,7 +60,7 @@ def _read(source: IO[bytes], lines: queue.Queue[bytes]) -> None:
     os._exit(0)
 
 
-def _limit(memory: int) -> None:
+def confine(memory: int) -> None:
     """No core files with customers' voices in them; no more memory than allowed; the gateway comes first."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
