@@ -26,6 +26,7 @@ from gateway.housekeeping import Housekeeping
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
 from gateway.linking import Linking
+from gateway.listening import Listening
 from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
@@ -112,7 +113,8 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if _is_asked(channel)]
-    own = (Flow(gateway), Hearing(gateway), Outbox(gateway), Leases(gateway), Housekeeping(gateway), Linking(gateway))
+    kinds = (Flow, Hearing, Listening, Outbox, Leases, Housekeeping, Linking)
+    own: tuple[Worker, ...] = tuple(kind(gateway) for kind in kinds)
     lines = [AudioSocket(gateway, c) for c in gateway.channels.values() if isinstance(c, Phone) and c.audiosocket]
     jobs: tuple[Worker, ...] = (*own, *watchers, *lines)
     workers = [asyncio.create_task(_kept_running(job)) for job in jobs]

@@ -149,6 +149,7 @@ class Hearing:
         self._gateway.metrics.running(PART)
         await store.settle_recording(recording.inbox_id, recording.place, "heard", transcript=transcript)
         self._gateway.wake.signal(wake.INBOX)
+        self._gateway.wake.signal(wake.LISTENING)
 
     async def _job(self, one: ToHear, digest: str) -> Job:
         channel = self._gateway.channels.get((one.message.channel, one.message.account))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from channels.base import Attachment, Channel, RecordsCalls
+from gateway.covering import covered
 from gateway.store.base import WorkItem
 from normalizer.record import ComplaintRecord, EvidenceFile
 from transcription.base import Transcript, said_by
-from transcription.numbers import with_digits
 
 #: Sniffed types that hold speech; phones and browsers make voice notes in the last two.
 SPEECH = ("audio/", "video/webm", "video/3gpp")
@@ -23,17 +23,18 @@ def unheard(item: WorkItem, channel: Channel | None) -> list[tuple[int, str]]:
     if not item.message.attachments or item.recordings or item.message.machine or item.message.kind not in _SAYING:
         return []
     calls = isinstance(channel, RecordsCalls)
-    return [(n, file.digest) for n, file in enumerate(item.message.attachments) if _is_speech(file, calls=calls)]
+    return [(n, file.digest) for n, file in enumerate(item.message.attachments) if is_speech(file, calls=calls)]
 
 
-def _is_speech(file: Attachment, *, calls: bool) -> bool:
+def is_speech(file: Attachment, *, calls: bool) -> bool:
+    """Whether a file is a recording: all files of ``calls`` are, of others those that hold sound."""
     there = bool(file.digest) if file.state == "kept" else bool(file.url) and file.state == "pending"
     return there and (calls or file.type.startswith(SPEECH))
 
 
 def transcripts(item: WorkItem) -> list[Transcript]:
-    """What was heard, with spoken numbers as digits."""
-    return [with_digits(one.transcript) for one in item.recordings if one.transcript is not None]
+    """What was heard, with spoken numbers as digits and identity and card numbers covered."""
+    return [covered(one.transcript) for one in item.recordings if one.transcript is not None]
 
 
 def text(item: WorkItem, heard: Sequence[Transcript]) -> str:

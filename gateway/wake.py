@@ -17,6 +17,7 @@ INBOX = "inbox"
 OUTBOX = "outbox"
 DESK = "desk"
 HEARING = "hearing"
+LISTENING = "listening"
 
 #: Something passing that is not stored, such as ``{"type": "typing", "who": "agent"}``.
 Hint = Mapping[str, Any]

@@ -50,3 +50,21 @@ class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transcript: Transcript | None = None
     bad_audio: str = ""
     bad_model: str = ""
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be copied from ``path`` to ``out``; ``beeps`` are the seconds (from, to) that nobody may hear."""
+
+    path: str
+    out: str
+    beeps: tuple[tuple[float, float], ...] = ()
+    memory: int = 0
+    limits: Limits = DEFAULT_LIMITS
+
+
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
+    """The copy's length in seconds, or why (``bad``) there is none; with ``no_room`` there may be one later."""
+
+    seconds: float = 0.0
+    bad: str = ""
+    no_room: bool = False

@@ -138,12 +138,16 @@ class ConversationLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RecordingState = Literal["waiting", "heard", "failed"]
+#: Stands for the copy of a recording that none can be made of.
+NO_COPY = "none"
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """A recording that came as attachment number ``place`` (from 0) of a message, and what was heard in it.
 
     ``digest`` is empty while the file is still to be fetched. ``error`` says why it failed, or why it still waits.
+    ``copy`` is the file to listen to, in which identity and card numbers cannot be heard: a digest, empty while it is still
+    to be made, :data:`NO_COPY` where it cannot be.
     """
 
     inbox_id: int
@@ -153,6 +157,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     error: str = ""
     transcript: Transcript | None = None
+    copy: str = ""
 
 
 class ToHear(msgspec.Struct, frozen=True, kw_only=True):
@@ -495,6 +500,14 @@ class Store(Protocol):
         self, inbox_id: int, place: int, state: RecordingState, *, error: str = "", transcript: Transcript | None = None
     ) -> None:
         """What became of a recording, written once. After its last recording a message is open, again if it was done."""
+        ...
+
+    async def recordings_to_copy(self, limit: int) -> tuple[Recording, ...]:
+        """What was heard and has no copy to listen to, oldest first."""
+        ...
+
+    async def settle_copy(self, digest: str, copy: str) -> int:
+        """The copy of all recordings with these bytes, once; it belongs to their conversations. Returns how many there are."""
         ...
 
     async def defer_recordings(self, before: datetime) -> int:

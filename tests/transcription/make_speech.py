@@ -30,6 +30,8 @@ SAID = {
     "zh_phone": "我 的 电话 号码 是 幺 三 八",
     "zh_quality": "商品 质量 有 问题",
 }
+#: A card's number (of no card) with pauses between its groups, as people read it out.
+CARD = "my number is four five three two, zero one five one, one two eight three, zero three six six, i want a refund"
 #: A call: (speaker, what is said), one after the other; the customer is on the first channel.
 CALL = (
     ("agent", "hello please help"),
@@ -77,6 +79,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, text in SAID.items():
         write(FOLDER / f"{name}.flac", spoken(text, VOICES[name[:2]]))
+    write(FOLDER / "card.flac", spoken(CARD, VOICES["en"]))
     write(FOLDER / "call.flac", call())
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from channels.base import Attachment
-from gateway.store.base import Recording, RecordingState, ToHear
+from gateway.store.base import NO_COPY, Recording, RecordingState, ToHear
 from gateway.store.sqlite import rows
 from transcription.base import Transcript
 
-_COLUMNS = "r.inbox, r.place, r.digest, r.state, r.tries, r.error, r.body"
+_COLUMNS = "r.inbox, r.place, r.digest, r.state, r.tries, r.error, r.body, r.copy"
 _transcript = msgspec.json.Decoder(Transcript)
 
 
@@ -59,7 +59,7 @@ def waiting(connection: sqlite3.Connection, limit: int, besides: Collection[tupl
         (limit + len(besides),),
     )
     made = (
-        ToHear(recording=_recording(row), conversation=row[7], number=row[8], message=rows.inbound(row[9]))
+        ToHear(recording=_recording(row), conversation=row[8], number=row[9], message=rows.inbound(row[10]))
         for row in found.fetchall()
         if (row[0], row[1]) not in besides
     )
@@ -129,6 +129,28 @@ def defer(connection: sqlite3.Connection, before: int, at: int) -> int:
     return done.rowcount
 
 
+def uncopied(connection: sqlite3.Connection, limit: int) -> tuple[Recording, ...]:
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM recording r INDEXED BY recording_uncopied"  # noqa: S608 - our own columns
+        " WHERE r.state = 'heard' AND r.copy = '' ORDER BY r.inbox LIMIT ?",
+        (limit,),
+    )
+    return tuple(_recording(row) for row in found.fetchall())
+
+
+def copied(connection: sqlite3.Connection, digest: str, copy: str) -> int:
+    """The copy goes where the recording goes: it is named, and erased, with the same conversations."""
+    of = (digest, copy)
+    done = connection.execute(
+        "UPDATE recording SET copy = ?2 WHERE digest = ?1 AND state = 'heard' AND copy = ''", of
+    ).rowcount
+    if copy != NO_COPY:
+        connection.execute(
+            "INSERT OR IGNORE INTO blob_use (digest, conv) SELECT ?2, conv FROM recording WHERE digest = ?1", of
+        )
+    return done
+
+
 def erase(connection: sqlite3.Connection, conv: int) -> int:
     """What was said in a conversation's recordings goes with its files."""
     return connection.execute("DELETE FROM recording WHERE conv = ?", (conv,)).rowcount
@@ -143,4 +165,5 @@ def _recording(row: Sequence[Any]) -> Recording:
         tries=row[4],
         error=row[5],
         transcript=_transcript.decode(row[6]) if row[6] else None,
+        copy=row[7],
     )

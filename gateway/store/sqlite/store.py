@@ -206,6 +206,12 @@ class SqliteStore:
             lambda c: recordings.settle(c, inbox_id, place, state, error=error, transcript=transcript, at=at),
         )
 
+    async def recordings_to_copy(self, limit: int) -> tuple[Recording, ...]:
+        return self._readers.near(lambda c: recordings.uncopied(c, limit))
+
+    async def settle_copy(self, digest: str, copy: str) -> int:
+        return await self._do("settle_copy", lambda c: recordings.copied(c, digest, copy))
+
     async def defer_recordings(self, before: datetime) -> int:
         since, at = rows.micros(before), self._now()
         return await self._do("defer_recordings", lambda c: recordings.defer(c, since, at))

@@ -1,0 +1,140 @@
+"""The worker that makes recordings fit to be listened to: what was heard gets a copy without identity and card numbers.
+
+It comes after the transcript, so no customer waits for it. The original stays as it came. A copy is made in a process of its
+own, which a hostile file may end; the rows say which recordings have none yet, so a crash costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from gateway import covering, wake
+from gateway.blobs import PIECE
+from gateway.context import Gateway
+from gateway.store.base import NO_COPY, Recording, StoreError, StoreUnavailable
+from transcription.job import Copied, Copy, Limits
+
+log = logging.getLogger(__name__)
+
+#: Looks for work at least this often, in seconds.
+POLL = 30.0
+#: Recordings looked at in one go.
+BATCH = 8
+#: Seconds that a copy may take: three hours of stereo take two minutes.
+LONGEST = 3600.0
+#: After a full disk it looks again so often, in seconds.
+PAUSE = 30.0
+
+_ROOT = Path(__file__).parents[1]
+
+
+class Listening:
+    """The worker of the copies."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def run(self) -> None:
+        """Work for ever; cancel to stop."""
+        with self._gateway.wake.listen(wake.LISTENING) as signals:
+            while True:
+                self._gateway.metrics.beat("listening")
+                try:
+                    busy = await self.step()
+                except (StoreError, OSError) as err:
+                    log.warning("listening: not this time: %s", err)
+                    await asyncio.sleep(PAUSE)
+                    continue
+                if not busy:
+                    await signals.next(POLL)
+
+    async def step(self) -> int:
+        """Make some copies, one after the other; how many recordings were looked at."""
+        waiting = await self._gateway.store.recordings_to_copy(BATCH)
+        by_digest = {one.digest: one for one in waiting}
+        for one in by_digest.values():
+            await self._copy(one)
+        return len(waiting)
+
+    async def _copy(self, one: Recording) -> None:
+        digest = NO_COPY
+        try:
+            digest = await self._made(one)
+        except _Failed as err:
+            log.warning("listening: there is no copy of recording %d/%d: %s", one.inbox_id, one.place, err)
+        named = await self._gateway.store.settle_copy(one.digest, digest)
+        if not named and digest != NO_COPY and not await self._gateway.store.blob_in_use(digest):
+            await self._gateway.blobs.remove(digest)  # erased meanwhile
+        self._gateway.wake.signal(wake.DESK)
+
+    async def _made(self, one: Recording) -> str:
+        """Make the copy and keep it; its digest."""
+        assert one.transcript is not None
+        speech = self._gateway.config.speech
+        folder = self._gateway.blobs.folder.parent
+        with TemporaryDirectory(prefix="copy-", dir=folder) as temporary:
+            out = Path(temporary) / "copy.mp3"
+            await _run(
+                Copy(
+                    path=str(self._gateway.blobs.path(one.digest)),
+                    out=str(out),
+                    beeps=covering.spans(one.transcript),
+                    memory=speech.memory_mb * 1024**2,
+                    limits=Limits(size=speech.max_file, seconds=speech.max_hours * 3600),
+                )
+            )
+            kept = await self._gateway.blobs.put(_file(out), name="copy.mp3", type="audio/mpeg", limit=speech.max_file)
+        if kept.state != "kept":
+            raise _Failed(kept.reason)
+        return kept.digest
+
+
+class _Failed(Exception):
+    """There will be no copy: why."""
+
+
+async def _run(copy: Copy) -> None:
+    """Raises :class:`_Failed`; StoreUnavailable when there is no room."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "transcription.copying",
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        cwd=_ROOT,
+        start_new_session=True,
+        env={"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        async with asyncio.timeout(LONGEST):
+            answer, _ = await process.communicate(msgspec.json.encode(copy) + b"\n")
+    except TimeoutError as err:
+        raise _Failed("it took too long") from err
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    if not answer.endswith(b"\n"):
+        raise _Failed(f"its process ended with status {process.returncode}")
+    done = msgspec.json.decode(answer, type=Copied)
+    if done.no_room:
+        raise StoreUnavailable("there is no room for a copy")
+    if done.bad:
+        raise _Failed(done.bad)
+
+
+async def _file(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece
