@@ -189,9 +189,10 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 #: A thread that everybody can read begins with this, so that a conversation is public or private as a whole.
 PUBLIC = "public:"
 
-InboundKind = Literal["message", "edit", "delete", "status", "event"]
+InboundKind = Literal["message", "edit", "delete", "status", "event", "action"]
 MachineKind = Literal["", "auto_reply", "bounce", "list", "echo", "blocked", "copy"]
 Silence = Literal["", "person", "history"]
+DeliveryState = Literal["", "sent", "delivered", "read", "failed"]
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,7 +201,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``external_id`` is the platform's id of this *event* (not of the HTTP request); with ``channel``,
     ``account`` and :attr:`digest` it is the idempotency key. ``thread`` is the platform's own grouping id;
     one thread is one conversation. ``at`` is the provider's time (UTC). For an ``edit`` or ``delete``,
-    ``refers_to`` is the external id of the message it changes. ``choice`` is the value of a pressed button.
+    ``refers_to`` is the external id of the message it changes. An ``action`` is no platform's: the gateway tells itself what
+    became of one. ``choice`` is the value of a pressed button.
     ``raw`` is the event as it came, for evidence and replay.
     """
 
@@ -233,6 +235,10 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """No automatic answer may follow: a ``person`` decides about it, or it is ``history`` taken over from an archive."""
     replies_until: datetime | None = None
     """Until when the platform lets us answer because of this message (its reply window); None: it sets no end."""
+    delivery: DeliveryState = ""
+    """What a ``status`` says of a message of ours: ``refers_to`` is the platform's id of it, ``text`` why it ``failed``."""
+    delivered_key: str = ""
+    """The :attr:`Outbound.key` of that message, where the platform gives it back."""
     linked: str = ""
     """Another thread that this one points at without belonging to it (a forward, an answer by a stranger)."""
     raw: bytes = b""
@@ -248,8 +254,13 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def digest(self) -> str:
         """sha256 over what was said: same id with another digest is another message."""
         said = (self.kind, self.text, self.subject, self.choice, self.refers_to, self.placeholder)
-        files = tuple(a.digest or a.url or hashlib.sha256(a.data).hexdigest() for a in self.attachments)
+        files = tuple(map(_file_digest, self.attachments))
         return hashlib.sha256(msgspec.json.encode((said, files))).hexdigest()
+
+
+def _file_digest(file: Attachment) -> str:
+    # What stands behind the question mark of a link is often a signature that is made anew each time.
+    return file.digest or file.url.partition("?")[0] or hashlib.sha256(file.data).hexdigest()
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,6 +329,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     buttons: tuple[Button, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     reply_to: str = ""
+    replies_until: datetime | None = None
+    """Until when the platform takes it as an answer (its reply window), as known when it is sent; None: not known."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
