@@ -84,7 +84,8 @@ async def signature(house: House) -> None:
     body = house.case.fixture("text")
     good = house.case.module.sign(body, NOW)
     stale = house.case.module.sign(body, NOW - timedelta(days=400))
-    for headers in ({}, dict.fromkeys(good, ""), {k: _bent(v) for k, v in good.items()}, stale):
+    wrong = [{}, dict.fromkeys(good, ""), {k: _bent(v) for k, v in good.items()}]
+    for headers in wrong + [stale] * (stale != good):  # a header that carries no time cannot be stale
         answer = await house.deliver(house.case.request(body, headers=headers))
         assert answer.status in (401, 403), f"{answer.status} for a request that nobody vouches for"
     assert not await house.rows()
