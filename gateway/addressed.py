@@ -1,17 +1,36 @@
-"""A message to the customer as the outbox row that carries it."""
+"""A message to the customer as the outbox rows that carry it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from channels.base import Outbound
+from channels.base import Channel, Outbound
+from gateway.parts import parts
 from gateway.store.base import NewSend
 
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def to_customer(out: Outbound, *, conversation: str, number: str, fence: int | None = None) -> NewSend:
-    """The row of ``out`` in its conversation's lane; ``fence`` None: it goes out whoever owns the conversation."""
+def to_customer(
+    out: Outbound,
+    channels: Mapping[tuple[str, str], Channel],
+    *,
+    conversation: str,
+    number: str,
+    fence: int | None = None,
+) -> tuple[NewSend, ...]:
+    """The rows of ``out`` in its conversation's lane, divided as its channel takes it; the first has the key of ``out``.
+
+    ``fence`` None: they go out whoever owns the conversation.
+    """
+    channel = channels.get((out.channel, out.account))
+    pieces = (out,) if channel is None else parts(out, channel.limits)
+    return tuple(_row(piece, conversation, number, fence) for piece in pieces)
+
+
+def _row(out: Outbound, conversation: str, number: str, fence: int | None) -> NewSend:
     return NewSend(
         key=out.key,
         destination=f"channel:{out.channel}/{out.account}",

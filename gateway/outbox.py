@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import datetime
 
 import msgspec
 
-from channels.base import ChannelError, Outbound, Receipt, Unauthorized, Unknown
+from channels.base import ChannelError, Outbound, Receipt, Retry, Unauthorized, Unknown
 from gateway import wake
 from gateway.context import Gateway
+from gateway.pace import Pace
 from gateway.retry import REPEAT_IN_DOUBT, after_error
 from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NotFound, Send, SendResult, Stale, StoreError
 from gateway.tools import GatewayTools
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 #: Looks for due rows at least this often, in seconds.
 POLL = 5.0
 STORE_PAUSE = 1.0
+#: How long an account rests that was told to wait, and not how long, in seconds.
+RETRY_PAUSE = 30.0
 
 _OUTBOUND = msgspec.json.Decoder(Outbound)
 
@@ -32,6 +36,7 @@ class Outbox:
         self._settings = gateway.config.outbox
         self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
         self._running: set[asyncio.Task[None]] = set()
+        self._pace = Pace(gateway.channels, time.monotonic)
 
     async def run(self) -> None:
         """Send for ever; cancel to stop. What was under way then is found again at the next start."""
@@ -62,9 +67,9 @@ class Outbox:
     async def _start_due(self) -> None:
         """Start as many due rows as there is room for; whoever ends makes room and looks again."""
         while (room := self._settings.parallel - len(self._running)) > 0:
-            due = await self._gateway.store.claim_sends(room, self._gateway.clock())
+            due = await self._gateway.store.claim_sends(room, self._gateway.clock(), at_most=self._pace.at_most())
             for send in due:
-                task = asyncio.create_task(self._carry(send))
+                task = asyncio.create_task(self._carry(send, self._pace.take(send.destination, send.lane)))
                 self._running.add(task)
                 task.add_done_callback(self._ended)
             if len(due) < room:
@@ -76,13 +81,15 @@ class Outbox:
         self._gateway.wake.signal(wake.OUTBOX)
 
     async def _pause(self) -> float:
-        due = await self._gateway.store.next_send_at()
-        if due is None:
-            return POLL
-        return min(POLL, max(0.0, (due - self._gateway.clock()).total_seconds()))
+        busy = [destination for destination, room in self._pace.at_most().items() if not room]
+        due = await self._gateway.store.next_send_at(besides=busy)
+        pause = POLL if due is None else min(POLL, max(0.0, (due - self._gateway.clock()).total_seconds()))
+        return min(pause, self._pace.soonest()) if busy else pause
 
-    async def _carry(self, send: Send) -> None:
-        """One attempt, and what became of it, durably."""
+    async def _carry(self, send: Send, wait: float) -> None:
+        """One attempt after ``wait`` seconds, and what became of it, durably."""
+        if wait:
+            await asyncio.sleep(wait)
         try:
             result = await self._attempt(send)
         except Exception as err:  # a fault of a channel or sink must not stop the others' mail
@@ -148,6 +155,8 @@ class Outbox:
         )
 
     def _failed(self, send: Send, err: ChannelError) -> SendResult:
+        if isinstance(err, Retry) and err.everyone:
+            self._pace.rest(send.destination, err.after or RETRY_PAUSE)
         following = after_error(
             err,
             key=send.key,

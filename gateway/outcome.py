@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
 
 from bot.decision import Reply
-from channels.base import Button, Outbound
+from channels.base import Button, Channel, Outbound
 from gateway import spoken
 from gateway.addressed import to_customer
 from gateway.draft import Draft, line, standing
@@ -20,7 +20,16 @@ from normalizer.record import ComplaintRecord
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def outcome(draft: Draft, work: Work, now: datetime, *, author: str, source: str, sinks: Iterable[str]) -> Outcome:
+def outcome(
+    draft: Draft,
+    work: Work,
+    now: datetime,
+    *,
+    author: str,
+    source: str,
+    sinks: Iterable[str],
+    channels: Mapping[tuple[str, str], Channel],
+) -> Outcome:
     """All rows of the draft. ``author`` is the name that the customer reads, ``source`` that of the events."""
     sends: list[NewSend] = []
     record = draft.record
@@ -40,7 +49,10 @@ def outcome(draft: Draft, work: Work, now: datetime, *, author: str, source: str
         record=record,
         owner=draft.owner if draft.owner != conversation.owner else None,
         status=draft.status,
-        sends=(*(_send(work, number, author, *reply) for reply in draft.replies), *sends),
+        sends=(
+            *(row for reply in draft.replies for row in _rows(work, number, author, channels, *reply)),
+            *sends,
+        ),
         notices=tuple(draft.notices),
         journal=tuple(draft.journal),
         trace=_ENCODE(draft.traces) if draft.traces else b"",
@@ -52,7 +64,15 @@ def _revised(record: ComplaintRecord, before: ComplaintRecord | None, draft: Dra
     return msgspec.structs.replace(stands, revision=(before.revision if before else 0) + 1, updated_at=now)
 
 
-def _send(work: Work, number: str, author: str, item: WorkItem, n: int, reply: Reply) -> NewSend:
+def _rows(
+    work: Work,
+    number: str,
+    author: str,
+    channels: Mapping[tuple[str, str], Channel],
+    item: WorkItem,
+    n: int,
+    reply: Reply,
+) -> tuple[NewSend, ...]:
     conversation = work.conversation
     # A message that was answered before its recording was heard is answered anew: not the same reply again.
     heard = "/heard" if spoken.transcripts(item) else ""
@@ -69,4 +89,4 @@ def _send(work: Work, number: str, author: str, item: WorkItem, n: int, reply: R
         buttons=tuple(Button(label=o.label, value=o.value) for o in reply.options),
         reply_to=item.message.external_id,
     )
-    return to_customer(out, conversation=conversation.id, number=number, fence=conversation.fence)
+    return to_customer(out, channels, conversation=conversation.id, number=number, fence=conversation.fence)

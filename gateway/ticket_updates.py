@@ -100,7 +100,7 @@ async def _commit(
     events = events_between(old, new, source=gateway.config.public_url)
     sends = list(event_sends(events, (name for name in gateway.sinks if name != sink)))  # it knows already
     if changed and _wants_to_know(new):
-        sends.insert(0, _told(gateway, old, new, conversation))
+        sends[:0] = _told(gateway, old, new, conversation)
     await gateway.store.amend(
         conversation.id,
         None,
@@ -133,7 +133,7 @@ def _wants_to_know(record: ComplaintRecord) -> bool:
     return kind not in SILENT_KINDS
 
 
-def _told(gateway: Gateway, old: ComplaintRecord, new: ComplaintRecord, conversation: Conversation) -> NewSend:
+def _told(gateway: Gateway, old: ComplaintRecord, new: ComplaintRecord, conversation: Conversation) -> tuple[NewSend, ...]:
     """What the customer reads, in their language."""
     language = _language(new, gateway.config.company.default_language)
     out = Outbound(
@@ -146,7 +146,7 @@ def _told(gateway: Gateway, old: ComplaintRecord, new: ComplaintRecord, conversa
         author=gateway.config.company.bot_name,
         language=language,
     )
-    return to_customer(out, conversation=conversation.id, number=new.number)
+    return to_customer(out, gateway.channels, conversation=conversation.id, number=new.number)
 
 
 def _text_key(before: Status, after: Status) -> str:

@@ -90,6 +90,7 @@ class Turns:
             sinks=self._gateway.sinks,
         )
         return Decided(rows, tuple(draft.answered), tuple(draft.handed_off))
+            channels=self._gateway.channels,
 
     # one message
 

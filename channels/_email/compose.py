@@ -83,11 +83,9 @@ def build(out: Outbound, letter: Letter) -> bytes:
 
 
 def text(out: Outbound, footers: Mapping[str, str], *, marker: bool = True) -> str:
-    """What the customer reads: the line to write above, the reply, its buttons by number, the footer."""
+    """What the customer reads: the line to write above, the reply, the footer."""
     parts = [_of(ABOVE, out.language)] if marker else []
     parts.append(out.text.strip())
-    if out.buttons:
-        parts.append("\n".join(f"{n}. {button.label}" for n, button in enumerate(out.buttons, 1)))
     footer = _of(footers, out.language) if footers else ""
     if footer:
         parts.append("-- \n" + footer.strip())

@@ -95,17 +95,17 @@ async def reply(
     """Queue an answer to the customer. The same ``key`` again is the same reply. Raises :class:`Taken`."""
     _check_text(gateway, text, empty=bool(attachments))
     conversation = await gateway.store.conversation(id)
-    send = await _to_customer(gateway, agent, conversation, key=key, text=text, attachments=attachments)
+    sends = await _to_customer(gateway, agent, conversation, key=key, text=text, attachments=attachments)
     if not _owns(agent, conversation, fence):
-        if await _is_said(gateway, id, send.key):
+        if await _is_said(gateway, id, sends[0].key):
             return
         raise await _taken(gateway, id)
-    facts = {"kind": "human", "key": send.key, "characters": len(text), "files": len(attachments)}
+    facts = {"kind": "human", "key": sends[0].key, "characters": len(text), "files": len(attachments)}
     try:
-        await gateway.store.say(id, fence, send, _line(gateway, agent, conversation, "wrote", facts))
+        await gateway.store.say(id, fence, sends, _line(gateway, agent, conversation, "wrote", facts))
         await gateway.store.extend(id, agent.id, fence, _lease(gateway))
     except Stale:
-        if not await _is_said(gateway, id, send.key):
+        if not await _is_said(gateway, id, sends[0].key):
             raise await _taken(gateway, id) from None
     gateway.wake.signal(wake.OUTBOX)
     await _restate(gateway, agent, conversation, "waiting_customer")
@@ -179,12 +179,12 @@ async def close(
         record = revise.closed(record, disposition=disposition, outcome=outcome, at=gateway.clock())
     except revise.NotAllowed as err:
         raise DeskError("state", str(err)) from None
-    sends = []
+    sends: list[NewSend] = []
     if message.strip():
         _check_text(gateway, message)
-        sends.append(await _to_customer(gateway, agent, conversation, key=key, text=message))
+        sends += await _to_customer(gateway, agent, conversation, key=key, text=message)
     if asks_afterwards(disposition):
-        sends.append(invitation(gateway, conversation, record, key=key))
+        sends += invitation(gateway, conversation, record, key=key)
     facts = {"disposition": disposition, "outcome": outcome}
     return await _amend(
         gateway, agent, conversation, record, "closed", facts, fence=fence, owner=BOT, notice="closed", sends=sends
@@ -280,7 +280,7 @@ async def _to_customer(
     key: str,
     text: str,
     attachments: Sequence[Attachment] = (),
-) -> NewSend:
+) -> tuple[NewSend, ...]:
     key = f"desk/{conversation.id}/{key}"
     out = Outbound(
         key=key,
@@ -293,7 +293,7 @@ async def _to_customer(
         attachments=tuple(attachments),
         reply_to=await _last_heard(gateway, conversation),
     )
-    return to_customer(out, conversation=conversation.id, number=conversation.number)
+    return to_customer(out, gateway.channels, conversation=conversation.id, number=conversation.number)
 
 
 async def _last_heard(gateway: Gateway, conversation: Conversation) -> str:

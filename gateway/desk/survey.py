@@ -19,8 +19,10 @@ def asks_afterwards(disposition: Disposition) -> bool:
     return disposition in ASKED_AFTER
 
 
-def invitation(gateway: Gateway, conversation: Conversation, record: ComplaintRecord, *, key: str) -> NewSend:
-    """The outbox row of the question, in the customer's language. ``key`` is the closing's own."""
+def invitation(
+    gateway: Gateway, conversation: Conversation, record: ComplaintRecord, *, key: str
+) -> tuple[NewSend, ...]:
+    """The outbox rows of the question, in the customer's language. ``key`` is the closing's own."""
     settings, language = gateway.config.company, record.arrival.language
     company = Company(name=settings.name, bot_name=settings.bot_name, default_language=settings.default_language)
     asked = Asked(
@@ -41,4 +43,4 @@ def invitation(gateway: Gateway, conversation: Conversation, record: ComplaintRe
         language=reply.language,
         buttons=tuple(Button(label=option.label, value=option.value) for option in reply.options),
     )
-    return to_customer(out, conversation=conversation.id, number=record.number)
+    return to_customer(out, gateway.channels, conversation=conversation.id, number=record.number)

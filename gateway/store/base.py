@@ -515,16 +515,19 @@ class Store(Protocol):
         ...
 
     # outbox
-    async def claim_sends(self, limit: int, now: datetime) -> Sequence[Send]:
-        """Heads of lanes that are due, marked ``sending``. A row whose fence has moved comes out ``superseded`` and is not returned."""
+    async def claim_sends(self, limit: int, now: datetime, *, at_most: Mapping[str, int] = {}) -> Sequence[Send]:
+        """Heads of lanes that are due, marked ``sending``. A row whose fence has moved comes out ``superseded`` and is not returned.
+
+        ``at_most``: destinations that take only so many rows now; of theirs a person's replies come first.
+        """
         ...
 
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
         """Write what became of them. A ``sent`` row with a stale fence and an entry (webchat) turns ``superseded`` instead."""
         ...
 
-    async def next_send_at(self) -> datetime | None:
-        """When the earliest waiting row is due."""
+    async def next_send_at(self, *, besides: Collection[str] = ()) -> datetime | None:
+        """When the earliest waiting row is due, those to the destinations ``besides`` left out."""
         ...
 
     # reading
@@ -600,8 +603,10 @@ class Store(Protocol):
         """Give conversations whose agent's lease has run out back to the queue; the fence rises. Returns them."""
         ...
 
-    async def say(self, conversation: str, fence: int, send: NewSend, journal: JournalLine | None = None) -> None:
-        """Queue an agent's reply. A repeated ``send.key`` is the same reply. Raises :class:`Stale`."""
+    async def say(
+        self, conversation: str, fence: int, sends: Sequence[NewSend], journal: JournalLine | None = None
+    ) -> None:
+        """Queue the rows of an agent's reply. A first key that is there already is the same reply. Raises :class:`Stale`."""
         ...
 
     async def note(self, conversation: str, entry: Entry) -> int:

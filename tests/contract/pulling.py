@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from channels.base import Button, ChannelError, Inbound, Outbound, Promise, Refused, Retry, Unauthorized, Unknown
+from gateway.parts import parts
 from gateway.pull import Pull
 from gateway.tools import GatewayTools
 from tests.contract.case import FakeProvider
@@ -272,8 +273,9 @@ async def limits(house: House) -> None:
         first = await _first(house, running)
         words = [f"w{n}" for n in range(_channel(house).limits.text // 6)]
         buttons = tuple(Button(label=f"label{n}", value=f"v{n}") for n in range(5))
-        await _channel(house).send(reply(house, first, text=" ".join(words), buttons=buttons), tools(house))
-        said = running.sent[0]["text"]
+        for piece in parts(reply(house, first, text=" ".join(words), buttons=buttons), _channel(house).limits):
+            await _channel(house).send(piece, tools(house))
+        said = "\n".join(one["text"] for one in running.sent)
         assert [word for word in said.split() if word.startswith("w") and word[1:].isdigit()] == words
         assert all(button.label in said for button in buttons)
 

@@ -163,3 +163,14 @@ async def test_files_are_known_by_their_digest(store: Store) -> None:
 
 async def test_nothing_is_nothing(store: Store) -> None:
     assert await store.append([], received_at=START) == ()
+
+
+async def test_a_reply_window_ends_with_the_last_message_that_opens_one(store: Store) -> None:
+    first, later = START + timedelta(hours=24), START + timedelta(hours=30)
+    conversation = await fill(store, message(1))
+    assert (await store.conversation(conversation)).window_closes_at is None
+    await fill(store, message(2, replies_until=later))
+    await fill(store, message(3, replies_until=first), message(4))
+    assert (await store.conversation(conversation)).window_closes_at == later
+    other = await fill(store, message(5, thread="t2", replies_until=first))
+    assert (await store.conversation(other)).window_closes_at == first

@@ -108,7 +108,7 @@ async def test_an_answer_ends_the_waiting_but_not_the_bots_word_on_handing_over(
     (line,) = (await store.conversations("waiting")).items
     assert (line.unanswered, line.waiting_since) == (2, START + timedelta(seconds=1))
     owned = await store.claim(conversation, "agent-1", lease_until=clock.now + timedelta(hours=1), now=clock.now)
-    await store.say(conversation, owned.fence, send("reply", conversation, fence=owned.fence))
+    await store.say(conversation, owned.fence, [send("reply", conversation, fence=owned.fence)])
     (row,) = await store.claim_sends(9, clock.now)
     await store.settle_sends([sent(row, "hello, Ann here", "agent-1")])
     (line,) = (await store.conversations("mine", agent="agent-1")).items

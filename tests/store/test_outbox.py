@@ -199,3 +199,17 @@ async def test_the_timeline_is_what_was_really_said_in_order(store: Store, clock
     await store.settle_sends([sent(row, "answer")])
     lines = await store.timeline(conversation)
     assert [(e.seq, e.kind) for e in lines] == [(1, "inbound"), (2, "inbound"), (3, "notice"), (4, "outbound")]
+
+
+async def test_an_account_with_a_pace_gets_so_many_rows_and_its_people_come_first(store: Store, clock: Clock) -> None:
+    for n, kind in enumerate(("status", "answer", "human", "answer"), start=1):
+        conversation = await fill(store, message(n, thread=f"t{n}"))
+        await settle(store, sends=(send(f"k{n}", conversation, kind=kind, destination="channel:slow/main"),))
+    other = await fill(store, message(9, thread="t9"))
+    await settle(store, sends=(send("fast", other, destination="channel:fast/main"),))
+    assert [r.key for r in await store.claim_sends(9, clock.now, at_most={"channel:slow/main": 0})] == ["fast"]
+    assert await store.next_send_at(besides=["channel:slow/main"]) is None
+    assert await store.next_send_at() is not None
+    first = await store.claim_sends(9, clock.now, at_most={"channel:slow/main": 2})
+    assert [r.key for r in first] == ["k3", "k1"]
+    assert [r.key for r in await store.claim_sends(9, clock.now, at_most={"channel:slow/main": 5})] == ["k2", "k4"]

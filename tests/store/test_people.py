@@ -63,7 +63,7 @@ async def test_leases_run_out(store: Store, clock: Clock) -> None:
     assert (over.id, over.owner, over.fence, over.lease_until) == (conversation, "", 2, None)
     assert await store.expire_leases(clock.now) == ()
     with pytest.raises(Stale):
-        await store.say(conversation, 1, send("r", conversation, fence=1))
+        await store.say(conversation, 1, [send("r", conversation, fence=1)])
 
 
 async def test_a_lease_is_kept(store: Store, clock: Clock) -> None:
@@ -81,13 +81,13 @@ async def test_a_reply_is_queued_once(store: Store, clock: Clock) -> None:
     conversation = await fill(store, message(1))
     await claim(store, conversation, "agent-1", clock)
     reply = send("reply-1", conversation, fence=1, kind="human")
-    await asyncio.gather(*(store.say(conversation, 1, reply, line("A-1", "replied")) for _ in range(3)))
+    await asyncio.gather(*(store.say(conversation, 1, [reply], line("A-1", "replied")) for _ in range(3)))
     assert [s.key for s in await store.pending(conversation)] == ["reply-1"]
     assert len(await store.journal("A-1")) == 1
     await claim(store, conversation, "agent-2", clock, force=True)
-    await store.say(conversation, 1, reply)  # a repeat of what was said in time
+    await store.say(conversation, 1, [reply])  # a repeat of what was said in time
     with pytest.raises(Stale):
-        await store.say(conversation, 1, send("reply-2", conversation, fence=1))
+        await store.say(conversation, 1, [send("reply-2", conversation, fence=1)])
     assert await store.claim_sends(9, clock.now) == []
 
 
@@ -192,3 +192,11 @@ async def test_once(store: Store, clock: Clock) -> None:
     await store.put_once("link", "again", b"1", expires_at=soon)
     clock.turn(minutes=10)
     assert await store.put_once("link", "again", b"2", expires_at=soon + timedelta(days=1)) == b"2"
+
+
+async def test_a_reply_of_several_rows_is_queued_as_one(store: Store, clock: Clock) -> None:
+    conversation = await fill(store, message(1))
+    await claim(store, conversation, "agent-1", clock)
+    rows = [send(key, conversation, fence=1, kind="human") for key in ("reply", "reply.2")]
+    await asyncio.gather(*(store.say(conversation, 1, rows) for _ in range(3)))
+    assert [s.key for s in await store.pending(conversation)] == ["reply", "reply.2"]

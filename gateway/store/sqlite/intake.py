@@ -65,6 +65,8 @@ class _Conversation:
     last_at: int = 0
     text: str | None = None
     asked: int = 0
+    closes_at: int | None = None
+    """Until when the platform lets us answer."""
 
 
 def prepare(
@@ -167,6 +169,8 @@ class _Group:
         if m.visible and m.inbound.text:
             home.text = mask(m.inbound.text[: LAST_TEXT + MARGIN])[:LAST_TEXT]
         home.asked += m.asks
+        if m.inbound.replies_until is not None:
+            home.closes_at = max(home.closes_at or 0, rows.micros(m.inbound.replies_until))
         refers_to, version = self._refers(m, home.n)
         self._inbox.append(
             (
@@ -250,6 +254,7 @@ class _Group:
                 c.text or "",
                 c.asked,
                 c.first_at if c.asked else None,
+                c.closes_at,
             )
             for id, c in touched
             if c.fresh is not None
@@ -257,16 +262,21 @@ class _Group:
         if fresh:
             self._connection.executemany(
                 "INSERT INTO conversation (n, id, channel, account, thread, sender, sender_name, sender_email,"
-                " sender_phone, last_seq, opened_at, last_at, active_at, last_text, unanswered, waiting_since)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " sender_phone, last_seq, opened_at, last_at, active_at, last_text, unanswered, waiting_since,"
+                " window_closes_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 fresh,
             )
-        known = [(c.seq, c.last_at, c.text, c.asked, c.asked, c.first_at, c.n) for _, c in touched if c.fresh is None]
+        known = [
+            (c.seq, c.last_at, c.text, c.asked, c.asked, c.first_at, c.closes_at, c.closes_at or 0, c.n)
+            for _, c in touched
+            if c.fresh is None
+        ]
         if known:
             self._connection.executemany(
                 "UPDATE conversation SET last_seq = ?, last_at = max(last_at, ?), last_text = coalesce(?, last_text),"
                 " unanswered = unanswered + ?, waiting_since = CASE WHEN ? THEN coalesce(waiting_since, ?)"
-                " ELSE waiting_since END WHERE n = ?",
+                " ELSE waiting_since END, window_closes_at = nullif(max(coalesce(window_closes_at, ?, 0), ?), 0)"
+                " WHERE n = ?",
                 known,
             )
 

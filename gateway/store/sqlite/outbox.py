@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -60,16 +60,29 @@ def advance(connection: sqlite3.Connection, lane: str) -> None:
         connection.execute("UPDATE outbox SET next_at = not_before WHERE id = ?", (head[0],))
 
 
-def claim(connection: sqlite3.Connection, limit: int, now: datetime) -> Sequence[Send]:
+_DUE = (
+    f"SELECT {rows.SEND}, o.fence IS NOT NULL AND o.fence IS NOT c.fence FROM {FROM}"  # noqa: S608 - our own columns
+    " WHERE o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= ?"
+)
+
+
+def claim(connection: sqlite3.Connection, limit: int, now: datetime, at_most: Mapping[str, int]) -> Sequence[Send]:
     """Due heads, marked as on their way; rows of a former owner are put aside."""
     at = rows.micros(now)
     sends: list[Send] = []
+    for destination, most in at_most.items():
+        asked = f"{_DUE} AND o.destination = ? ORDER BY o.kind = 'human' DESC, o.next_at, o.id LIMIT ?"
+        sends += _claim(connection, min(most, limit - len(sends)), asked, (at, destination))
+    marks = ", ".join("?" * len(at_most))
+    besides = f" AND o.destination NOT IN ({marks})" if at_most else ""
+    asked = f"{_DUE}{besides} ORDER BY o.next_at, o.id LIMIT ?"
+    return sends + _claim(connection, limit - len(sends), asked, (at, *at_most))
+
+
+def _claim(connection: sqlite3.Connection, limit: int, asked: str, values: tuple[object, ...]) -> list[Send]:
+    sends: list[Send] = []
     while len(sends) < limit:
-        due = connection.execute(
-            f"SELECT {rows.SEND}, o.fence IS NOT NULL AND o.fence IS NOT c.fence FROM {FROM}"  # noqa: S608
-            " WHERE o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= ? ORDER BY o.next_at, o.id LIMIT ?",
-            (at, limit - len(sends)),
-        ).fetchall()
+        due = connection.execute(asked, (*values, limit - len(sends))).fetchall()
         if not due:
             break
         good = [rows.send(r) for r in due if not r[16]]
@@ -174,9 +187,11 @@ def settle_all(connection: sqlite3.Connection, results: Sequence[SendResult], at
         settle(connection, result, at)
 
 
-def next_at(connection: sqlite3.Connection) -> datetime | None:
+def next_at(connection: sqlite3.Connection, besides: Collection[str]) -> datetime | None:
+    others = f" AND destination NOT IN ({', '.join('?' * len(besides))})" if besides else ""
     (at,) = connection.execute(
-        "SELECT min(next_at) FROM outbox WHERE state = 'waiting' AND next_at IS NOT NULL"
+        f"SELECT min(next_at) FROM outbox WHERE state = 'waiting' AND next_at IS NOT NULL{others}",  # noqa: S608
+        tuple(besides),
     ).fetchone()
     return rows.when_or_none(at)
 

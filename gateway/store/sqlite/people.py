@@ -65,13 +65,19 @@ def expire_leases(connection: sqlite3.Connection, now: datetime) -> tuple[Conver
 
 
 def say(
-    connection: sqlite3.Connection, id: str, fence: int, send: NewSend, journal: JournalLine | None, at: int
+    connection: sqlite3.Connection,
+    id: str,
+    fence: int,
+    sends: Sequence[NewSend],
+    journal: JournalLine | None,
+    at: int,
 ) -> None:
     """Queue a reply. A repeat of a reply that is queued already says nothing, even when the fence has moved."""
-    if connection.execute("SELECT 1 FROM outbox WHERE key = ?", (send.key,)).fetchone():
+    if connection.execute("SELECT 1 FROM outbox WHERE key = ?", (sends[0].key,)).fetchone():
         return
     conv, _, _ = flow.checked(connection, id, fence)
-    outbox.add(connection, conv, send, send.fence, at)
+    for send in sends:
+        outbox.add(connection, conv, send, send.fence, at)
     if journal is not None:
         records.write_journal(connection, [journal])
 

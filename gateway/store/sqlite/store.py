@@ -218,14 +218,14 @@ class SqliteStore:
 
     # --- outbox
 
-    async def claim_sends(self, limit: int, now: datetime) -> Sequence[Send]:
-        return await self._do("claim_sends", lambda c: outbox.claim(c, limit, now))
+    async def claim_sends(self, limit: int, now: datetime, *, at_most: Mapping[str, int] = {}) -> Sequence[Send]:
+        return await self._do("claim_sends", lambda c: outbox.claim(c, limit, now, at_most))
 
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
         await self._do("settle_sends", lambda c: outbox.settle_all(c, results, self._now()))
 
-    async def next_send_at(self) -> datetime | None:
-        return self._readers.near(outbox.next_at)
+    async def next_send_at(self, *, besides: Collection[str] = ()) -> datetime | None:
+        return self._readers.near(lambda c: outbox.next_at(c, besides))
 
     # --- reading
 
@@ -301,8 +301,10 @@ class SqliteStore:
     async def expire_leases(self, now: datetime) -> tuple[Conversation, ...]:
         return await self._do("expire_leases", lambda c: people.expire_leases(c, now))
 
-    async def say(self, conversation: str, fence: int, send: NewSend, journal: JournalLine | None = None) -> None:
-        await self._do("say", lambda c: people.say(c, conversation, fence, send, journal, self._now()))
+    async def say(
+        self, conversation: str, fence: int, sends: Sequence[NewSend], journal: JournalLine | None = None
+    ) -> None:
+        await self._do("say", lambda c: people.say(c, conversation, fence, sends, journal, self._now()))
 
     async def note(self, conversation: str, entry: Entry) -> int:
         return await self._do("note", lambda c: people.note(c, conversation, entry))

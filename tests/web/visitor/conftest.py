@@ -130,7 +130,7 @@ class Running:
             key=out.key, destination=f"channel:{held.channel}/{held.account}", lane=conversation,
             conversation=conversation, kind="human", fence=held.fence, body=msgspec.json.encode(out), not_before=now,
         )  # fmt: skip
-        await store.say(conversation, held.fence, send)
+        await store.say(conversation, held.fence, [send])
         self.gateway.wake.signal(wake.OUTBOX)
 
     async def note(self, conversation: str, text: str, *files: Attachment) -> int:
