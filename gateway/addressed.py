@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from channels.base import Channel, Outbound
+from channels.base import PUBLIC, Channel, Outbound
 from gateway.parts import parts
 from gateway.store.base import NewSend
 
 _ENCODE = msgspec.json.Encoder().encode
+
+#: What stands of a case, and what its customer thinks of it, is nobody else's business.
+UNSAID_IN_PUBLIC = frozenset({"status", "survey"})
 
 
 def to_customer(
@@ -25,6 +28,8 @@ def to_customer(
 
     ``fence`` None: they go out whoever owns the conversation.
     """
+    if out.thread.startswith(PUBLIC) and out.kind in UNSAID_IN_PUBLIC:
+        return ()
     channel = channels.get((out.channel, out.account))
     pieces = (out,) if channel is None else parts(out, channel.limits)
     return tuple(_row(piece, conversation, number, fence) for piece in pieces)

@@ -48,6 +48,10 @@ class CompanySettings(_Section, frozen=True):
     name: Annotated[str, Meta(description="The company's name, as customers read it.")] = "Allears"
     bot_name: Annotated[str, Meta(description="What the bot calls itself.")] = "Allears"
     default_language: Annotated[str, Meta(description="Language when the customer's cannot be told.")] = "en"
+    private_contact: Annotated[
+        str,
+        Meta(description="Where somebody who complains in public can write in private: a link or an address."),
+    ] = ""
     timezone: Annotated[str, Meta(description="IANA zone of the business hours and of times said to customers.")] = (
         "UTC"
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bot import failure
+from bot import failure, public
 from bot.decide import decide
 from bot.decision import Asked, Company, Context, Decision, Handoff, State, Step, Turn
 from channels.base import RecordsCalls
@@ -31,6 +31,8 @@ from transcription.base import Transcript
 
 #: Kinds of message that are nobody's words: the row is closed, nothing follows but what a placeholder asks for.
 SILENT_KINDS = frozenset({"status", "event"})
+#: Kinds of public posts that nobody has to answer there.
+UNANSWERED_IN_PUBLIC = frozenset({"praise", "spam"})
 #: A message so soon after the end may reopen the case; a later one opens a new one.
 REOPENS_FOR = timedelta(days=30)
 
@@ -88,9 +90,9 @@ class Turns:
             author=self._company.bot_name,
             source=self._gateway.config.public_url,
             sinks=self._gateway.sinks,
+            channels=self._gateway.channels,
         )
         return Decided(rows, tuple(draft.answered), tuple(draft.handed_off))
-            channels=self._gateway.channels,
 
     # one message
 
@@ -107,10 +109,23 @@ class Turns:
             draft.status = "closed" if draft.owner == BOT else draft.status
         elif message.silent:
             draft.show(item)
+        elif message.public:
+            self._invite(draft, item)
         elif draft.owner not in (BOT, NOBODY) or not self._gateway.config.bot.enabled:
             draft.wait_for_person()
         else:
             draft.apply(item, self._answer(draft, work, item))
+
+    def _invite(self, draft: Draft, item: WorkItem) -> None:
+        """Praise and noise need no answer in public; all else is asked into a private channel."""
+        assert draft.record is not None
+        kind = draft.record.what.kind.value if draft.record.what.kind else ""
+        if kind in UNANSWERED_IN_PUBLIC or not self._gateway.config.bot.enabled:
+            draft.wait_for_person()
+            return
+        found = draft.record.arrival.language
+        language = found.value if found else self._company.default_language
+        draft.apply(item, public.invitation(draft.state, language, self._gateway.config.company.private_contact))
 
     def _answer(self, draft: Draft, work: Work, item: WorkItem) -> Decision:
         """What the bot decides; a recording is answered for what was heard in it."""
