@@ -16,6 +16,7 @@ from msgspec import Meta
 from channels._email import caps, compose, facts, imap, oauth, smtp, tokens
 from channels._email.facts import Facts, Heard, Thread
 from channels._email.sandbox import Reader
+from channels._email.suspects import Suspects
 from channels._email.taking import Identity, Raw, Taken, Taker, addresses
 from channels._email.watch import Cursor, Rules, Watcher
 from channels.base import (
@@ -148,6 +149,7 @@ class Email:
         self._key = b""
         self._facts: Facts | None = None
         self._saying = asyncio.Lock()
+        self._suspects = Suspects()
 
     def __repr__(self) -> str:
         return f"Email({self.account!r})"
@@ -182,7 +184,8 @@ class Email:
         reader = Reader()
         taker = Taker(self.identity, self.known, reader)
         watchers = [
-            Watcher(folder, self._rules(), state, self.known, taker, tools) for folder in self._settings.folders
+            Watcher(folder, self._rules(), state, self.known, taker, tools, self._suspects)
+            for folder in self._settings.folders
         ]
         queue: asyncio.Queue[tuple[Delivery | Exception, asyncio.Event]] = asyncio.Queue(1)
         tasks = [asyncio.create_task(self._feed(watcher, queue, tools)) for watcher in watchers]

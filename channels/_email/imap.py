@@ -2,8 +2,8 @@
 
 aioimaplib 2.0.3 does not notice a lost connection, keeps state after a cancelled command, and its parser fails on long
 answers. So: TLS from the first byte; one command at a time; a deadline on every one; whatever times out, is cancelled or
-surprises us drops the connection, and the caller starts over with a new one. Bodies are fetched one at a time (a literal,
-which its parser takes whole), lists in slices. New mail is noticed in every line the server sends, not by its queue.
+surprises us drops the connection, and the caller starts over with a new one. Bodies are literals, which its parser takes
+whole; lists are asked for in slices. New mail is noticed in every line the server sends, not by its queue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import contextlib
 import logging
 import re
 import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -195,28 +195,26 @@ class Connection:
         return sorted({int(number) for number in numbers if number.isdigit()})
 
     async def metas(self, uids: Sequence[int]) -> list[Meta]:
-        """Size and time of messages, those that are gone left out."""
-        found: dict[int, Meta] = {}
-        for start in range(0, len(uids), SLICE):
-            wanted = ",".join(map(str, uids[start : start + SLICE]))
-            answer = await self._done(
-                self._protocol.fetch(wanted, "(UID INTERNALDATE RFC822.SIZE)", by_uid=True, timeout=COMMAND_SECONDS)
-            )
-            for meta in map(_meta, answer.lines):
-                if meta is not None:
-                    found[meta.uid] = meta
+        """Size and time of messages, at most :data:`SLICE`, those that are gone left out."""
+        wanted = ",".join(map(str, uids))
+        part = "(UID INTERNALDATE RFC822.SIZE)"
+        answer = await self._done(self._protocol.fetch(wanted, part, by_uid=True, timeout=COMMAND_SECONDS))
+        found = {meta.uid: meta for meta in map(_meta, answer.lines) if meta is not None}
         return [found[uid] for uid in uids if uid in found]
 
-    async def body(self, uid: int, first: int = 0) -> bytes | None:
-        """A message as it is, or its first bytes; None when it is gone. Nothing is marked as read."""
-        part = f"(UID BODY.PEEK[]<0.{first}>)" if first else "(UID BODY.PEEK[])"
-        fetching = self._protocol.fetch(str(uid), part, by_uid=True, timeout=SILENCE_SECONDS)
+    async def beginning(self, uid: int, size: int) -> bytes | None:
+        """The first ``size`` bytes of a message; None when it is gone."""
+        return (await self._fetched([uid], f"BODY.PEEK[]<0.{size}>")).get(uid)
+
+    async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """Messages as they are, at most :data:`SLICE`; those that are gone are left out. Nothing is marked as read."""
+        return await self._fetched(uids, "BODY.PEEK[]")
+
+    async def _fetched(self, uids: Sequence[int], part: str) -> dict[int, bytes]:
+        wanted = ",".join(map(str, uids))
+        fetching = self._protocol.fetch(wanted, f"(UID {part})", by_uid=True, timeout=SILENCE_SECONDS)
         answer = await self._done(fetching, BODY_SECONDS)
-        for place, line in enumerate(answer.lines):
-            if isinstance(line, bytes) and b"BODY[" in line and _META.search(line):
-                literal = answer.lines[place + 1] if place + 1 < len(answer.lines) else b""
-                return bytes(literal) if isinstance(literal, bytearray) else b""
-        return None
+        return {uid: body for uid, body in map(_body, _answers(answer.lines)) if uid in uids and body is not None}
 
     async def wait(self, seconds: float, poll: float) -> None:
         """Until there may be new mail: by IDLE for ``seconds``, or ``poll`` seconds where the server has none."""
@@ -344,6 +342,26 @@ def _meta(line: bytes | bytearray) -> Meta | None:
     except (ValueError, OverflowError):
         got = datetime.fromtimestamp(0, UTC)
     return Meta(uid=int(uid[1]), size=int(size[1]), at=got)
+
+
+def _answers(lines: Sequence[bytes | bytearray]) -> Iterator[list[bytes | bytearray]]:
+    """The lines of each FETCH answer; a literal is a bytearray of its own."""
+    one: list[bytes | bytearray] = []
+    for line in lines:
+        if not isinstance(line, bytearray) and _META.search(line):
+            yield one
+            one = []
+        one.append(line)
+    yield one
+
+
+def _body(answer: list[bytes | bytearray]) -> tuple[int, bytes | None]:
+    """UID and body of an answer; no body when it is another one (a flag that somebody has set meanwhile)."""
+    said = b" ".join(bytes(line) for line in answer if not isinstance(line, bytearray))
+    uid = _UID.search(said)
+    if uid is None or b"BODY[" not in said:
+        return 0, None
+    return int(uid[1]), next((bytes(line) for line in answer if isinstance(line, bytearray)), b"")
 
 
 def _text(answer: Any) -> str:

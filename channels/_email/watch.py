@@ -7,15 +7,21 @@ Message-ID with content (:mod:`channels._email.facts`). A new UIDVALIDITY makes 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
 from channels._email.facts import Facts
-from channels._email.imap import Connection, Declined, Meta, Status, search_date
+from channels._email.imap import SLICE, Connection, Declined, Meta, Status, search_date
+from channels._email.suspects import Suspects
 from channels._email.taking import Raw, Taken, Taker
-from channels.base import Delivery, Refused, Tools
+from channels.base import Delivery, Refused, Retry, Tools
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 #: Seconds of one IDLE: providers end it after ten minutes, some after five of silence.
 IDLE_SECONDS = 280.0
@@ -60,11 +66,21 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 class Watcher:
     """Watches one mailbox over one connection until that breaks."""
 
-    def __init__(self, folder: str, rules: Rules, cursor: Cursor, known: Facts, taker: Taker, tools: Tools) -> None:
+    def __init__(
+        self,
+        folder: str,
+        rules: Rules,
+        cursor: Cursor,
+        known: Facts,
+        taker: Taker,
+        tools: Tools,
+        suspects: Suspects,
+    ) -> None:
         self._folder, self._rules, self._cursor = folder, rules, cursor
         self._facts, self._taker, self._tools = known, taker, tools
         self._trouble = ""
         self._keyword = False
+        self._suspects = suspects
 
     async def deliveries(self, connect: Callable[[], Awaitable[Connection]]) -> AsyncGenerator[Delivery, None]:
         """For ever. Raises :class:`channels.base.Retry` when the connection breaks."""
@@ -80,12 +96,13 @@ class Watcher:
             yield Delivery(cursor=self._text(), trouble=self._trouble)  # from here on, what comes is new
             looked = -FULL_SECONDS
             while True:
-                now = asyncio.get_running_loop().time()
+                now = _time()
                 full = bool(self._rules.target) or now - looked >= FULL_SECONDS
                 looked = now if full else looked
                 async for delivery in self._sweep(connection, full):
                     yield delivery
-                await connection.wait(IDLE_SECONDS, POLL_SECONDS)
+                longest = self._suspects.next(_time()) or IDLE_SECONDS
+                await connection.wait(min(IDLE_SECONDS, longest), min(POLL_SECONDS, longest))
         finally:
             connection.drop()
 
@@ -116,11 +133,23 @@ class Watcher:
         left = [uid for uid in uids if known.get(self._key(uid)) == "stored"]
         if left and self._rules.target:
             await self._touch(connection, left)
-        metas = await connection.metas(fresh)
-        async for delivery in self._take(connection, metas):
-            yield delivery
-        waiting = len(left) if self._trouble else 0
-        yield Delivery(cursor=self._text(), waiting=waiting, trouble=self._trouble)
+        held = [uid for uid in fresh if self._suspects.waits(self._key(uid), _time())]
+        for group in self._groups([uid for uid in fresh if uid not in held]):
+            for metas in await self._asked(group, connection.metas):
+                async for delivery in self._take(connection, metas):
+                    yield delivery
+        held += [uid for uid in fresh if uid not in held and self._suspects.breaks(self._key(uid))]
+        waiting = len(held) + (len(left) if self._trouble else 0)
+        trouble = self._trouble or (f"the server does not give {len(held)} mails" if held else "")
+        yield Delivery(cursor=self._text(), waiting=waiting, trouble=trouble)
+
+    def _groups(self, uids: list[int]) -> Iterator[list[int]]:
+        """What is asked for together; suspects come last and alone."""
+        calm = [uid for uid in uids if not self._suspects.breaks(self._key(uid))]
+        for start in range(0, len(calm), SLICE):
+            yield calm[start : start + SLICE]
+        for uid in sorted(set(uids) - set(calm), key=lambda uid: self._suspects.breaks(self._key(uid))):
+            yield [uid]
 
     def _criteria(self, full: bool) -> str:
         state = self._state
@@ -150,10 +179,7 @@ class Watcher:
             for meta in batch:
                 if self._is_old(meta):
                     taken.keep(self._key(meta.uid), "old")
-                    continue
-                raw = await self._fetch(connection, meta)
-                if raw is None:
-                    continue  # somebody moved it away meanwhile
+            for meta, raw in await self._fetch(connection, [meta for meta in batch if not self._is_old(meta)]):
                 await self._taker.take(raw, taken, now=self._tools.now())
                 taken.keep(self._key(meta.uid), "stored")
                 uids.append(meta.uid)
@@ -165,11 +191,34 @@ class Watcher:
                 ack=lambda uids=uids: self._touch(connection, uids),  # type: ignore[misc]
             )
 
-    async def _fetch(self, connection: Connection, meta: Meta) -> Raw | None:
-        large = meta.size > self._rules.max_mail
-        data = await connection.body(meta.uid, BEGINNING if large else 0)
-        if data is None:
-            return None
+    async def _fetch(self, connection: Connection, metas: list[Meta]) -> list[tuple[Meta, Raw]]:
+        """The mails, in one command but for those that are too large; what somebody moved away meanwhile is left out."""
+        large = {meta.uid for meta in metas if meta.size > self._rules.max_mail}
+        wanted = [meta.uid for meta in metas if meta.uid not in large]
+        bodies: dict[int, bytes | None] = {}
+        for found in await self._asked(wanted, connection.bodies) if wanted else ():
+            bodies |= found
+        self._suspects.cleared(map(self._key, bodies))
+        for uid in large:
+            bodies[uid] = await connection.beginning(uid, BEGINNING)
+        pairs = ((meta, bodies.get(meta.uid)) for meta in metas)
+        return [(meta, self._raw(meta, body, meta.uid in large)) for meta, body in pairs if body is not None]
+
+    async def _asked(self, uids: list[int], ask: Callable[[list[int]], Awaitable[T]]) -> list[T]:
+        """Together where that goes, else one by one; what breaks the connection is remembered for the next look."""
+        try:
+            return [await ask(uids)]
+        except Declined as err:
+            if len(uids) > 1:
+                return [answer for uid in uids for answer in await self._asked([uid], ask)]
+            log.warning("mailbox %s: the server does not give message %s: %s", self._folder, uids[0], err)
+            self._suspects.broke(map(self._key, uids), _time())
+            return []
+        except Retry:
+            self._suspects.broke(map(self._key, uids), _time())
+            raise
+
+    def _raw(self, meta: Meta, data: bytes, large: bool) -> Raw:
         where = f"{self._folder}/{self._state.validity}/{meta.uid}"
         at = meta.at if meta.at > datetime(1990, 1, 1, tzinfo=UTC) else self._tools.now()
         return Raw(data=data, at=at, where=where, whole=meta.size if large else 0)
@@ -221,3 +270,7 @@ def _batches(metas: list[Meta]) -> Iterator[list[Meta]]:
         size += meta.size
     if batch:
         yield batch
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()

@@ -20,8 +20,8 @@ from tests.bench import fill, home, parts, process, rounds, table
 from tests.bench.rounds import Sizes
 from tests.bench.table import Row
 
-QUICK = Sizes(rounds=3, messages=800, latency=150, windows=200, stored=20_000, parts=400)
-SECTIONS = "abcdef"
+QUICK = Sizes(rounds=3, messages=800, latency=150, windows=200, stored=20_000, parts=400, mails=200, deliveries=10)
+SECTIONS = "abcdefg"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,6 +79,8 @@ class Bench:
             rows += table.remembering(memory)
         if "f" in self._only:
             rows += table.by_part(self._parts())
+        if "g" in self._only:
+            rows += self._mailbox()
         return rows
 
     def _speed(self) -> list[Row]:
@@ -96,6 +98,17 @@ class Bench:
             self.told["latency"] = table.figures(times)
             rows += table.waiting(times)
         return rows
+
+    def _mailbox(self) -> list[Row]:
+        try:
+            from tests.bench import mailbox  # the mailbox's libraries are an extra
+        except ModuleNotFoundError as err:
+            return [Row("(g) the mailbox", f"not measured: {err.name} is not installed")]
+        if not mailbox.is_here():
+            return [Row("(g) the mailbox", "not measured: there is no Dovecot")]
+        found = mailbox.measure(self._folder / "g", self._sizes, self._tell)
+        self.told["mailbox"] = vars(found)
+        return list(table.mailbox(found))
 
     def _parts(self) -> dict[str, float]:
         samples = []

@@ -32,6 +32,8 @@ class Sizes:
     windows: int = 5000
     stored: int = 1_000_000
     parts: int = 2000
+    mails: int = 1000
+    deliveries: int = 60
 
 
 @dataclass

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from tests.bench.rounds import Memory, Series
+
+if TYPE_CHECKING:
+    from tests.bench.mailbox import Mailbox
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,22 @@ def by_part(parts: Mapping[str, float]) -> Iterator[Row]:
     for name, words in names.items():
         yield Row(f"(f) {words}", f"{parts.get(name, 0.0) * 1e6:.0f} µs CPU a message")
     yield Row("(f) together", f"{sum(parts.values()) * 1e6:.0f} µs CPU a message")
+
+
+def mailbox(found: Mailbox) -> Iterator[Row]:
+    bare, ours = median(found.bare), median(found.ours)
+    share = median(a / b for a, b in zip(found.ours, found.bare))
+    yield Row("bare aioimaplib, 100 mails a fetch, thrown away", f"{bare:6.0f} mails/s")
+    yield Row(
+        "(g) mail: fetched, read, stored, decided",
+        f"{ours:6.0f} mails/s  {median(found.cpu) * 1e6:.0f} µs CPU a mail  ratio {share:.3f} by wall",
+    )
+    for what, times in (("told of by the server", found.announced), ("an inbound message", found.inbound)):
+        ordered = sorted(times)
+        worst = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+        yield Row(f"(g) delivered mail to {what}", f"p50 {median(ordered) * 1e3:.0f} ms, p99 {worst * 1e3:.0f} ms")
+    megabytes = (f"{size / 2**20:.0f} MB" for size in (found.rest, found.peak, found.child))
+    yield Row("(g) memory: all at rest, peak with a 25 MB mail: gateway, reader", ", ".join(megabytes))
 
 
 def _plain(series: Series, name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from channels._email import imap as guarded
-from channels._email import watch
+from channels._email import suspects, watch
 from channels._email.imap import Connection, Server
 from channels.base import Retry, Unauthorized
 from tests.channels.email.faults import Wire
@@ -37,8 +37,10 @@ async def test_a_reset_while_waiting_is_noticed_at_once(tmp_path: Path, imap: Do
 
 @pytest.mark.parametrize("cut", [1500, 4000, 6000, 20_000, 60_000])
 async def test_a_cut_in_the_middle_costs_a_connection_and_no_mail(
-    tmp_path: Path, imap: Dovecot, wire: Wire, cut: int
+    tmp_path: Path, imap: Dovecot, wire: Wire, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(suspects, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(suspects, "LONGEST_WAIT", 0.5)
     async with open_office(tmp_path, {"main": settings(imap, None, tmp_path, imap_port=wire.port)}) as office:
         await office.looking()
         await office.rest()
@@ -110,6 +112,28 @@ async def test_servers_that_lack_something_are_served(
             if movable:
                 await until(lambda: not imap.mails())
                 assert len(imap.mails(folder="Allears")) == 2
+
+
+async def test_a_mail_that_the_server_cannot_give_holds_up_no_other(
+    tmp_path: Path, imap: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dovecot ends the connection at a file that it cannot read."""
+    monkeypatch.setattr(suspects, "FIRST_WAIT", 2.0)
+    async with open_office(tmp_path, {"main": settings(imap, None, tmp_path)}) as office:
+        await office.looking()
+        await office.rest()
+        broken = imap.place(mail("behind a fault of the disk"))
+        imap.place(mail("one"))
+        imap.place(mail("two"))
+        broken.chmod(0)
+        office.watch()
+        assert sorted(m.text for m in await office.until(2)) == ["one", "two"]
+        parts = office.gateway.metrics.parts
+        await until(lambda: any("does not give 1 mail" in part.trouble for part in parts()))
+        (file,) = [f for f in imap.maildir().rglob("*.test*") if not f.stat().st_mode & 0o777]
+        file.chmod(0o644)
+        assert len(await office.until(3)) == 3
+        await until(lambda: not imap.mails())
 
 
 # --- a scripted server, for what a good one does not do ------------------------------------------------
@@ -203,7 +227,7 @@ async def test_mail_announced_during_a_fetch_ends_the_next_wait_at_once(tmp_path
         await connection.login("desk", "x")
         await connection.select("INBOX")
         await connection.search("ALL")
-        assert await connection.body(1) == b"hello"
+        assert await connection.bodies([1]) == {1: b"hello"}
         loop = asyncio.get_running_loop()
         started = loop.time()
         guarded_ack, guarded.ACK_SECONDS = guarded.ACK_SECONDS, 1.0
