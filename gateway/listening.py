@@ -63,6 +63,7 @@ class Listening:
         waiting = await self._gateway.store.recordings_to_copy(BATCH)
         by_digest = {one.digest: one for one in waiting}
         for one in by_digest.values():
+            self._gateway.metrics.beat("listening", silence=2 * LONGEST)
             await self._copy(one)
         return len(waiting)
 
@@ -72,10 +73,11 @@ class Listening:
             digest = await self._made(one)
         except _Failed as err:
             log.warning("listening: there is no copy of recording %d/%d: %s", one.inbox_id, one.place, err)
-        named = await self._gateway.store.settle_copy(one.digest, digest)
-        if not named and digest != NO_COPY and not await self._gateway.store.blob_in_use(digest):
+        conversations = await self._gateway.store.settle_copy(one.digest, digest)
+        if not conversations and digest != NO_COPY and not await self._gateway.store.blob_in_use(digest):
             await self._gateway.blobs.remove(digest)  # erased meanwhile
-        self._gateway.wake.signal(wake.DESK)
+        for conversation in conversations:
+            self._gateway.wake.signal(wake.conversation(conversation))
 
     async def _made(self, one: Recording) -> str:
         """Make the copy and keep it; its digest."""

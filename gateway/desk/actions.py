@@ -120,6 +120,15 @@ async def original(gateway: Gateway, agent: Agent, id: str, seq: int) -> str:
     return await gateway.store.original(id, seq, _line_of(gateway, agent, number, "revealed", {"line": seq}))
 
 
+async def original_recording(gateway: Gateway, agent: Agent, id: str, seq: int, digest: str) -> None:
+    """Leads and admins may hear a recording as it came; the journal says who did."""
+    if agent.role not in people.FORCEFUL:
+        raise DeskError("forbidden", "Only a lead or an administrator may hear covered numbers.")
+    number = (await _record(gateway, await gateway.store.conversation(id))).number
+    facts = {"line": seq, "recording": digest}
+    await gateway.store.original(id, seq, _line_of(gateway, agent, number, "revealed", facts))
+
+
 async def note(gateway: Gateway, agent: Agent, id: str, *, key: str, text: str) -> int:
     """Write an internal note, which any agent may; the same ``key`` again is the same note."""
     _check_text(gateway, text)

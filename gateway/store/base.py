@@ -506,8 +506,8 @@ class Store(Protocol):
         """What was heard and has no copy to listen to, oldest first."""
         ...
 
-    async def settle_copy(self, digest: str, copy: str) -> int:
-        """The copy of all recordings with these bytes, once; it belongs to their conversations. Returns how many there are."""
+    async def settle_copy(self, digest: str, copy: str) -> tuple[str, ...]:
+        """The copy of all recordings with these bytes, once; it belongs to their conversations, which are returned."""
         ...
 
     async def defer_recordings(self, before: datetime) -> int:

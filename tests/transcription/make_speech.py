@@ -31,7 +31,7 @@ SAID = {
     "zh_quality": "商品 质量 有 问题",
 }
 #: A card's number (of no card) with pauses between its groups, as people read it out.
-CARD = "my number is four five three two, zero one five one, one two eight three, zero three six six, i want a refund"
+CARD = "my number is four five three two, zero one five one, one two eight three, zero three six six"
 #: A call: (speaker, what is said), one after the other; the customer is on the first channel.
 CALL = (
     ("agent", "hello please help"),

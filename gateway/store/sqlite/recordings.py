@@ -138,17 +138,18 @@ def uncopied(connection: sqlite3.Connection, limit: int) -> tuple[Recording, ...
     return tuple(_recording(row) for row in found.fetchall())
 
 
-def copied(connection: sqlite3.Connection, digest: str, copy: str) -> int:
+def copied(connection: sqlite3.Connection, digest: str, copy: str) -> tuple[str, ...]:
     """The copy goes where the recording goes: it is named, and erased, with the same conversations."""
     of = (digest, copy)
-    done = connection.execute(
-        "UPDATE recording SET copy = ?2 WHERE digest = ?1 AND state = 'heard' AND copy = ''", of
-    ).rowcount
+    connection.execute("UPDATE recording SET copy = ?2 WHERE digest = ?1 AND state = 'heard' AND copy = ''", of)
     if copy != NO_COPY:
         connection.execute(
             "INSERT OR IGNORE INTO blob_use (digest, conv) SELECT ?2, conv FROM recording WHERE digest = ?1", of
         )
-    return done
+    found = connection.execute(
+        "SELECT DISTINCT c.id FROM recording r JOIN conversation c ON c.n = r.conv WHERE r.digest = ?", (digest,)
+    )
+    return tuple(id for (id,) in found.fetchall())
 
 
 def erase(connection: sqlite3.Connection, conv: int) -> int:

@@ -209,7 +209,7 @@ class SqliteStore:
     async def recordings_to_copy(self, limit: int) -> tuple[Recording, ...]:
         return self._readers.near(lambda c: recordings.uncopied(c, limit))
 
-    async def settle_copy(self, digest: str, copy: str) -> int:
+    async def settle_copy(self, digest: str, copy: str) -> tuple[str, ...]:
         return await self._do("settle_copy", lambda c: recordings.copied(c, digest, copy))
 
     async def defer_recordings(self, before: datetime) -> int:

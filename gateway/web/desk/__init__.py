@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.web.desk import acting, administration, files, pages, reading, socket
+from gateway.web.desk import acting, administration, files, pages, reading, recordings, socket
 from gateway.web.desk.login import Login
 
 
@@ -16,6 +16,7 @@ def routes() -> list[web.AbstractRouteDef]:
         *reading.routes(),
         *acting.routes(),
         *files.routes(),
+        *recordings.routes(),
         *administration.routes(),
         *socket.routes(),
     ]

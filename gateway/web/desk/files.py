@@ -7,9 +7,10 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
-from channels.base import Attachment
+from channels.base import Attachment, RecordsCalls
 from gateway.blobs import display_name
-from gateway.store.base import NotFound
+from gateway.spoken import is_speech
+from gateway.store.base import Entry, NotFound
 from gateway.web.desk.guard import Visit, acts, json_response, reads
 from gateway.web.doors import pieces
 from gateway.web.problems import ProblemError
@@ -67,19 +68,42 @@ def claimed(visit: Visit, id: str, file: Uploaded) -> Attachment:
 
 
 async def download(visit: Visit) -> web.StreamResponse:
-    """A file of one timeline line: as an attachment, its type taken from what was sniffed, sandboxed."""
-    info, store = visit.request.match_info, visit.gateway.store
+    """A file of one timeline line: as an attachment, its type taken from what was sniffed, sandboxed.
+
+    Raises :class:`ProblemError` 403 for a customer's recording: there is a copy to listen to.
+    """
+    entry, file = await named(visit)
+    if entry.kind == "inbound" and await is_recording(visit, file):
+        raise ProblemError(403, "A recording is listened to as a copy without covered numbers.", code="sealed")
+    return served(visit, file.digest, file.name, file.type if file.type in SHOWN else "application/octet-stream")
+
+
+async def named(visit: Visit) -> tuple[Entry, Attachment]:
+    """The kept file that a path with ``id``, ``seq`` and ``digest`` names, and its line. Raises :class:`NotFound`."""
+    info = visit.request.match_info
     seq = int(info["seq"]) if info["seq"].isdecimal() and len(info["seq"]) < 16 else 0
-    entries = await store.timeline(info["id"], after=max(0, seq - 1), limit=1)
-    file = next((a for e in entries for a in e.attachments if e.seq == seq and a.digest == info["digest"]), None)
-    if file is None or file.state != "kept":
-        raise NotFound("file")
-    shown = file.type if file.type in SHOWN else "application/octet-stream"
+    entries = await visit.gateway.store.timeline(info["id"], after=max(0, seq - 1), limit=1)
+    for entry in entries:
+        for file in entry.attachments:
+            if entry.seq == seq and file.digest == info["digest"] and file.state == "kept":
+                return entry, file
+    raise NotFound("file")
+
+
+async def is_recording(visit: Visit, file: Attachment) -> bool:
+    """Whether a customer's file holds speech, in which numbers may be said that not everybody may hear."""
+    conversation = await visit.gateway.store.conversation(visit.request.match_info["id"])
+    channel = visit.gateway.channels.get((conversation.channel, conversation.account))
+    return is_speech(file, calls=isinstance(channel, RecordsCalls))
+
+
+def served(visit: Visit, digest: str, name: str, type: str) -> web.FileResponse:
+    """A kept file as an answer (also parts of it: browsers seek so), which no page can be made of."""
     return web.FileResponse(
-        visit.gateway.blobs.path(file.digest),
+        visit.gateway.blobs.path(digest),
         headers={
-            "Content-Type": shown,
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(display_name(file.name), safe='')}",
+            "Content-Type": type,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(display_name(name), safe='')}",
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "Cross-Origin-Resource-Policy": "same-origin",

@@ -5,6 +5,7 @@ import { conversationPath, get, post } from "./api.js";
 import { pieces, spanOf, unitOffsets, light } from "./evidence.js";
 import { $, fill, h, icon, sync, toast } from "./dom.js";
 import * as composer from "./composer.js";
+import * as recording from "./recording.js";
 import * as actions from "./actions.js";
 import { isMine, markSeen, now, setClock, state } from "./state.js";
 import { clock, day, full, sameDay, waited, due } from "./time.js";
@@ -62,8 +63,8 @@ export function render({ toEnd = false } = {}) {
   const changed = changes(entries);
   fill($("earlier"), entries[0]?.seq > 1 ? h("button", { class: "quiet wide", onclick: earlier }, t("earlier")) : null);
   sync($("entries"), withDays(entries), (item) => item.key ?? item.seq,
-    (item) => JSON.stringify([item, byMessage.get(item.key), changed.get(item.seq), t("desk")]),
-    (item) => (item.day ? h("div", { class: "day" }, day(item.day)) : entry(item, byMessage.get(item.key) ?? [], changed.get(item.seq))));
+    (item) => JSON.stringify([item, byMessage.get(item.key), changed.get(item.seq), t("desk"), spoken(item, byMessage)]),
+    (item) => (item.day ? h("div", { class: "day" }, day(item.day)) : entry(item, byMessage, changed.get(item.seq))));
   const said = new Set(entries.map((item) => item.key));
   sync($("pending"), pending.filter((send) => !said.has(send.key)), (send) => send.id, (send) => JSON.stringify([send, t("desk")]), pendingBubble);
   if (atEnd) talk.scrollTop = talk.scrollHeight;
@@ -103,6 +104,9 @@ function spansByMessage(record) {
   return found;
 }
 
+// What a line's recordings say, and what became of them.
+const spoken = (item, byMessage) => (item.attachments ?? []).map((file) => [recording.recordingOf(file), byMessage.get(file.digest)]);
+
 // seq → "edited" or "deleted", for lines that a later one changes.
 function changes(entries) {
   const changed = new Map();
@@ -112,11 +116,13 @@ function changes(entries) {
 
 const SIDE = { inbound: "customer", outbound: "ours", note: "note" };
 
-function entry(item, found, change) {
+function entry(item, byMessage, change) {
+  const found = byMessage.get(item.key) ?? [];
   if (item.kind === "notice") return notice(item);
   const isBot = item.kind === "outbound" && item.author === "bot";
   const who = item.kind === "inbound" ? item.author_name || t("customer") : item.author_name || (isBot ? t("bot") : t("agent"));
-  return h("article", { class: `bubble ${SIDE[item.kind]}${isBot ? " bot" : ""}${change ? " changed" : ""}`, data: { seq: item.seq } },
+  const speaks = (item.attachments ?? []).some(recording.recordingOf);
+  return h("article", { class: `bubble ${SIDE[item.kind]}${isBot ? " bot" : ""}${change ? " changed" : ""}${speaks ? " speaks" : ""}`, data: { seq: item.seq } },
     h("header", {},
       h("span", { class: "who", dir: "auto" }, who),
       isBot ? h("span", { class: "badge" }, t("bot")) : null,
@@ -129,7 +135,7 @@ function entry(item, found, change) {
     item.covered && mayReveal() ? h("button", { class: "quiet small", onclick: (event) => reveal(item, event.target) }, t("reveal")) : null,
     item.choice && item.kind === "inbound" ? h("p", { class: "soft small" }, `${t("pressed")}: ${item.choice}`) : null,
     item.placeholder ? h("p", { class: "text soft" }, item.placeholder) : null,
-    (item.attachments ?? []).map((file) => attachment(item, file)),
+    (item.attachments ?? []).map((file) => (recording.recordingOf(file) ? recording.player(item, file, byMessage.get(file.digest) ?? []) : attachment(item, file))),
     (item.buttons ?? []).length ? h("div", { class: "buttons" }, item.buttons.map(([label]) => h("span", { class: "tag soft" }, label))) : null);
 }
 

@@ -10,6 +10,7 @@ import { $, fill, h, icon, toast } from "./dom.js";
 import * as live from "./live.js";
 import * as queue from "./queue.js";
 import * as record from "./record.js";
+import * as recording from "./recording.js";
 import { keep, load, setClock, state } from "./state.js";
 import { waited } from "./time.js";
 import { LANGUAGE_NAMES, apply, language, languages, sorry, speak, t } from "./words.js";
@@ -181,6 +182,7 @@ async function open(id) {
   state.open = id;
   state.data = null;
   state.tab = "record";
+  recording.forget();
   history[fromList ? "pushState" : "replaceState"](null, "", `#/c/${encodeURIComponent(id)}`);
   live.watch(id);
   queue.render();

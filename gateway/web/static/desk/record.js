@@ -5,6 +5,7 @@ import { light, show } from "./evidence.js";
 import { CORRECTABLE, confidence, fieldId, sections } from "./fields.js";
 import { $, fill, h, icon } from "./dom.js";
 import { size } from "./conversation.js";
+import { hear } from "./recording.js";
 import { state } from "./state.js";
 import { due, full } from "./time.js";
 import { has, t, value } from "./words.js";
@@ -89,12 +90,13 @@ function item(field, found, index) {
   const about = byPerson ? t("by_person") : t("certain", percent);
   const rules = [...new Set(found.evidence.map((e) => e.rule))].join(", ");
   return h("button", {
-    class: "value", type: "button", data: { field: id }, title: `${about} · ${rules}\n${t("show_in_text")}`,
+    class: "value", type: "button", data: { field: id }, title: `${about} · ${rules}\n${t(seconds(found) ? "hear_it" : "show_in_text")}`,
     onmouseenter: () => light(id, true), onmouseleave: () => light(id, false),
     onfocus: () => light(id, true), onblur: () => light(id, false),
     onclick: () => {
       document.body.dataset.pane = "conversation";
       show(id);
+      hear(found);
     },
   },
   h("span", { class: "what", dir: "auto" }, words(field, found.value)),

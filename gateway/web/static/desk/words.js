@@ -73,6 +73,23 @@ const WORDS = {
   short_d: ["{0} d", "{0} 天", "{0} 天"],
   anonymous: ["Visitor", "访客", "訪客"],
 
+  // recordings
+  recording: ["Recording", "录音", "錄音"],
+  transcript: ["What was said", "通话内容", "通話內容"],
+  somebody: ["Speaker", "说话人", "說話者"],
+  speed: ["Speed", "速度", "速度"],
+  not_understood: ["not understood", "未听清", "未聽清"],
+  nothing_said: ["Nothing was understood in it.", "没有听到可识别的内容。", "沒有聽到可辨識的內容。"],
+  recording_cut: ["The end is missing:", "录音不完整：", "錄音不完整："],
+  rec_waiting: ["It has not been heard yet.", "尚未识别。", "尚未辨識。"],
+  rec_failed: ["It could not be heard.", "无法识别。", "無法辨識。"],
+  copy_waiting: ["The copy to listen to is being made…", "正在生成可播放的版本…", "正在產生可播放的版本…"],
+  copy_none: ["It cannot be played here.", "无法在此播放。", "無法在此播放。"],
+  cannot_play: ["The browser cannot play it.", "浏览器无法播放。", "瀏覽器無法播放。"],
+  original_sound: ["Hear the original", "听原始录音", "聽原始錄音"],
+  original_save: ["Save the original", "保存原始录音", "儲存原始錄音"],
+  hear_it: ["Click to hear it", "点击收听", "點擊收聽"],
+
   // conversation
   choose: ["Choose a conversation", "请选择一个会话", "請選擇一個會話"],
   choose_hint: ["j and k move through the list, Enter opens, ? shows all shortcuts.",
@@ -245,6 +262,7 @@ const WORDS = {
   v_answered: ["answered", "已答复", "已答覆"], v_solved: ["solved", "已解决", "已解決"], v_not_solved: ["not solved", "未解决", "未解決"],
   v_abandoned: ["abandoned", "客户放弃", "客戶放棄"], v_duplicate: ["duplicate", "重复", "重複"], v_not_a_complaint: ["not a complaint", "非投诉", "非投訴"],
   v_urgency: ["urgency", "紧急", "緊急"], v_risk: ["risk", "有风险", "有風險"], v_doubt: ["doubt", "拿不准", "不確定"],
+  v_call: ["call", "来电", "來電"],
   v_misses: ["not understood", "未听懂", "未聽懂"], v_failure: ["failure", "故障", "故障"], v_not_helped: ["not helped", "未解决", "未解決"],
   v_entry: ["knowledge entry", "知识条目", "知識條目"],
   v_en: ["English", "英语", "英語"], v_zh: ["Chinese", "中文", "中文"], "v_zh-Hans": ["Simplified Chinese", "简体中文", "簡體中文"],
