@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.desk import people, revise
-from gateway.store.base import Conversation, ConversationLine, Entry, JournalLine, NotFound, Send, View
+from gateway.store.base import Conversation, ConversationLine, JournalLine, NotFound, Send, View
 from gateway.web.desk import recordings
 from gateway.web.desk.guard import Visit, json_response, reads
 from gateway.web.labels import CATEGORIES, by_language
@@ -85,7 +85,7 @@ async def conversation(visit: Visit) -> web.Response:
             "conversation": conversation,
             "owner_name": names.get(conversation.owner, ""),
             "names": names,
-            "entries": [entry for entry in entries if entry.seq < before and not _of_an_action(entry)],
+            "entries": [entry for entry in entries if entry.seq < before],
             "recordings": await recordings.states(visit, id),
             "pending": [_send(send) for send in await store.pending(id) if send.destination.startswith("channel:")],
             "record": record,
