@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from bot.decision import Asked, Decision, Reply, Step
 from bot.failure import failed
 from bot.knowledge import Knowledge
-from bot.skills import answers, consent, handoff, progress, quiet, slots, social, survey
+from bot.skills import actions, answers, consent, handoff, progress, quiet, slots, social, survey
 from bot.view import Outcome, View
 
 Rule = Callable[[View], Outcome | None]
 
 #: Silence first, then danger and the customer's plain wishes, then what the bot has asked, then what it knows.
 RULES: tuple[tuple[str, Rule], ...] = (
+    ("action-result", actions.result),
     ("person-owns", quiet.person_owns),
     ("machine", quiet.machine),
     ("spam", quiet.spam),
@@ -31,6 +32,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("request", handoff.requested),
     ("language", answers.language_switch),
     ("chosen", answers.chosen),
+    ("action-confirmed", actions.confirmed),
     ("helped", answers.helped),
     ("slot", answers.slot_answer),
     ("anger", handoff.anger),
@@ -87,6 +89,7 @@ def _decision(view: View, outcome: Outcome, steps: list[Step]) -> Decision:
         disposition=outcome.disposition,
         reopen=outcome.reopen or (outcome.handoff is not None and view.is_closed),
         satisfaction=outcome.satisfaction,
+        action=outcome.action,
         entry=outcome.entry,
         confidence=outcome.confidence,
         trace=(*steps, *view.match_steps),

@@ -11,8 +11,51 @@ from normalizer.record import ComplaintRecord, Disposition
 
 ReplyKind = Literal["receipt", "answer", "question", "status", "survey"]
 HandoffReason = Literal[
-    "request", "anger", "risk", "urgency", "doubt", "misses", "failure", "not_helped", "complaint", "entry", "call"
+    "request",
+    "anger",
+    "risk",
+    "urgency",
+    "doubt",
+    "misses",
+    "failure",
+    "not_helped",
+    "complaint",
+    "entry",
+    "call",
+    "approval",
+    "action",
+    "callback",
 ]
+#: What became of an action: a person's word on it, or the company's system's. ``unknown``: it may have been done.
+ActionStatus = Literal["approved", "declined", "done", "refused", "failed", "unknown"]
+
+
+class ActionCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to be done in one of the company's systems.
+
+    ``key`` is its idempotency key inside the conversation: the same key again is the same action. With ``approval`` a
+    person has to agree first. ``summary`` says in a line what it is, for that person.
+    """
+
+    key: str
+    name: str
+    system: str
+    values: dict[str, str]
+    entry: str
+    approval: bool = False
+    by: str = ""
+    """Who agreed to it."""
+    summary: str = ""
+
+
+class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the action ``key``. ``values`` is what the system gave back, ``by`` the person who decided."""
+
+    key: str
+    status: ActionStatus
+    values: dict[str, str] = {}
+    detail: str = ""
+    by: str = ""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +69,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     attachments: int = 0
     edited: bool = False
     """The customer changed an earlier message: note it, do not answer as if it were new."""
+    result: ActionResult | None = None
+    """Nobody has said anything: this has become of an action."""
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +96,8 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     reason: HandoffReason
     summary: str
     skills: tuple[str, ...] = ()
+    facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The summary as (name, values), so that a page can say it in its reader's language."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,16 +130,27 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 0
     handed_off: bool = False
     opted_out: bool = False
+    action: ActionCall | None = None
+    """What the customer is asked to confirm, a person to approve, or a system to do."""
+    acted: dict[str, str] = {}
+    """Key → what became of it: nothing is done twice."""
 
 
 class Company(msgspec.Struct, frozen=True, kw_only=True):
     """What the bot may say of the company: name, first-answer promise, where the customer follows the case."""
 
-    name: str = "Allears"
+    name: str | dict[str, str] = "Allears"
+    """One name, or one for each language."""
     bot_name: str = "Allears"
     languages: tuple[str, ...] = ("en", "zh-Hans", "zh-Hant")
     default_language: str = "en"
     timezone: str = "UTC"
+
+    def called(self, language: str) -> str:
+        """The company's name in a language."""
+        if isinstance(self.name, str):
+            return self.name
+        return self.name.get(language) or self.name.get(self.default_language) or next(iter(self.name.values()), "")
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +180,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Set when the matter ends with this turn (solved, withdrawn, …)."""
     reopen: bool = False
     satisfaction: int | None = None
+    action: ActionCall | None = None
+    """To be carried out, or with ``approval`` to be put before a person."""
     entry: str = ""
     confidence: float = 0.0
     trace: tuple[Step, ...] = ()

@@ -3,6 +3,7 @@
 A file may hold any of these tables, and later files win:
 
 ``entries``   list of knowledge entries (see :class:`Entry`)
+``actions``   name → what may be done in the company's systems (see :mod:`bot.action`)
 ``facts``     name → text, or name → language → text: usable in every answer as ``{name}``
 ``phrases``   language → key → text: what the skills say
 ``words``     skill → patterns: what customers say to them (see :mod:`bot.patterns`)
@@ -18,6 +19,7 @@ from functools import cached_property
 from typing import Literal
 
 from bot.acceptor import Calibration
+from bot.action import Action
 from bot.calibration import digest
 from bot.patterns import Matcher, Pattern
 from bot.similarity import Index
@@ -87,6 +89,8 @@ class Entry:
     next: str = ""
     quick_replies: tuple[str, ...] = ()
     """Ids of entries offered as buttons under the answer."""
+    action: str = ""
+    """The action that is carried out once the slots are known; ``answer`` is then what is said when it is done."""
     suggest: bool = False
     """Offered with the greeting."""
     allow_risks: tuple[str, ...] = ()
@@ -118,6 +122,7 @@ class Knowledge:
     """Read-only and shared by all conversations. Make it with :func:`parse`."""
 
     entries: Mapping[str, Entry]
+    actions: Mapping[str, Action]
     facts: Mapping[str, Mapping[str, str]]
     phrases: Mapping[str, Mapping[str, str]]
     words: Mapping[str, tuple[Pattern, ...]]

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
+from bot import action as actions
 from bot.acceptor import Calibration
+from bot.action import Action
 from bot.calibration import read as read_calibration
 from bot.knowledge import (
     LANGUAGES,
@@ -33,6 +35,7 @@ RISKS = ("injury", "fire", "legal", "regulator", "media", "self_harm", "vulnerab
 #: What a file may hold; the last four are the normalizer's own character table.
 TABLES = (
     "entries",
+    "actions",
     "facts",
     "phrases",
     "words",
@@ -51,6 +54,7 @@ class _Read:
     problems: Problems = field(default_factory=Problems)
     entries: dict[str, Entry] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
+    actions: dict[str, Action] = field(default_factory=dict)
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
     phrases: dict[str, dict[str, str]] = field(default_factory=dict)
     words: dict[str, tuple[Pattern, ...]] = field(default_factory=dict)
@@ -65,6 +69,7 @@ def read_all(files: Mapping[str, str]) -> Knowledge:
     patterns += [pattern for group in found.words.values() for pattern in group]
     return Knowledge(
         entries=found.entries,
+        actions=found.actions,
         facts=found.facts,
         phrases=found.phrases,
         words=found.words,
@@ -113,6 +118,8 @@ def _version(files: Mapping[str, str]) -> str:
 def _file(tables: Mapping[str, Node], found: _Read) -> None:
     for node in tables["entries"].each():
         _entry(node, found)
+    for name, node in tables["actions"].items():
+        found.actions[name] = _action(name, node)
     for name, node in tables["facts"].items():
         found.facts[name] = _translations(node) if node.is_map else dict.fromkeys(LANGUAGES, node.text())
         if not _NAME.match(name) or name in BUILT_IN:
@@ -127,10 +134,16 @@ def _file(tables: Mapping[str, Node], found: _Read) -> None:
     found.calibration = read_calibration(tables["calibration"]) or found.calibration
 
 
+def _action(name: str, node: Node) -> Action:
+    children = dict(node.items()) if node.is_map else {}
+    texts = {key: _translations(children[key]) if key in children else {} for key in ("confirm", "refused")}
+    return actions.read(name, node, texts)
+
+
 def _entry(node: Node, found: _Read) -> None:
     get = node.fields(
         "id", "title", "patterns", "examples", "answer", "slots", "strict", "covers", "then",
-        "quick_replies", "suggest", "allow_risks", "skills",
+        "quick_replies", "suggest", "allow_risks", "skills", "action",
     )  # fmt: skip
     id = get["id"].text()
     if not _ID.match(id):
@@ -154,6 +167,7 @@ def _entry(node: Node, found: _Read) -> None:
         then=then,
         next=next,
         quick_replies=get["quick_replies"].texts(),
+        action=get["action"].text(),
         suggest=get["suggest"].flag(),
         allow_risks=get["allow_risks"].texts(),
         skills=get["skills"].texts(),
@@ -263,7 +277,11 @@ def _cross_check(found: _Read) -> None:
         for other in named:
             if other not in found.entries:
                 found.problems.add(node, f"`{entry.id}` names the entry `{other}`, which does not exist")
+        action = found.actions.get(entry.action)
+        if entry.action and action is None:
+            found.problems.add(node, f"`{entry.id}` names the action `{entry.action}`, which does not exist")
         known = BUILT_IN | found.facts.keys() | {slot.name for slot in entry.slots} | _RECORD
+        known |= set(action.returns) if action else set()
         for language, text in entry.answer.items():
             for name in sorted(text.variables - known):
                 found.problems.add(node, f"`{entry.id}` ({language}) uses {{{name}}}, which is no slot and no fact")

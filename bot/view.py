@@ -10,14 +10,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from bot import times
-from bot.decision import Asked, Context, Handoff, Option, Reply, State, Step, Turn
-from bot.knowledge import Knowledge, pick
+from bot.decision import ActionCall, Asked, Context, Handoff, Option, Reply, State, Step, Turn
+from bot.knowledge import FALLBACKS, Entry, Knowledge, pick
 from bot.language import choose
 from bot.match import Match, find
 from bot.patterns import Scan
 from bot.template import fill
 from bot.words import Utterance
-from normalizer.record import ComplaintRecord, Disposition, Evidence, Found
+from normalizer.record import ComplaintRecord, Disposition, Evidence, Found, Money
 
 #: From this confidence on, the record's word that it is a complaint stands even against the form of a question.
 PLAIN = 0.72
@@ -34,8 +34,14 @@ class Outcome:
     disposition: Disposition = ""
     reopen: bool = False
     satisfaction: int | None = None
+    action: ActionCall | None = None
     entry: str = ""
     confidence: float = 0.0
+
+
+def said(money: Money) -> str:
+    """A sum as slots hold it: ``80.00 CNY``."""
+    return f"{money.amount} {money.currency}".strip()
 
 
 class View:
@@ -132,8 +138,8 @@ class View:
         """Whether the customer complains; a complaint that is only inferred does not make a complaint of a question."""
         if self.complains_plainly:
             return True
-        said = self.utterance
-        return self.kind == "complaint" and not (said.is_question or said.is_request or said.units < 2)
+        words = self.utterance
+        return self.kind == "complaint" and not (words.is_question or words.is_request or words.units < 2)
 
     # --- where the case stands ---
 
@@ -165,9 +171,11 @@ class View:
         ):  # fmt: skip
             if found:
                 values[name] = found[-1].value
+        if len(sums := {said(each.value) for each in what.amounts}) == 1:
+            values["amount"] = sums.pop()
         values.update(self.state.slots)
         values.update(
-            company=company.name, bot=company.bot_name, number=context.number, status_url=context.status_url,
+            company=company.called(self.language), bot=company.bot_name, number=context.number, status_url=context.status_url,
             respond_by=times.deadline(context.respond_by, self.turn.at, company.timezone, self.language),
         )  # fmt: skip
         return values
@@ -175,6 +183,14 @@ class View:
     def phrase(self, key: str, **more: str) -> str:
         """A built-in phrase with its variables filled in; empty where the knowledge has none."""
         return fill(self.knowledge.phrase(key, self.language), {**self.variables, **more})
+
+    def answer(self, entry: Entry) -> str:
+        """The entry's answer in the nearest language that has one whose condition holds."""
+        for language in FALLBACKS.get(self.language, ("en",)):
+            text = entry.answer.get(language)
+            if text and (said := text.say(self.variables, self.context.open_now)):
+                return said
+        return ""
 
     def option(self, key: str, value: str) -> Option:
         return Option(label=self.phrase(key), value=value)

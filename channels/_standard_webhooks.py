@@ -38,6 +38,12 @@ def sign(secret: Secret, id: str, at: datetime, body: bytes) -> dict[str, str]:
     return {"webhook-id": id, "webhook-timestamp": stamp, "webhook-signature": f"v1,{signature}"}
 
 
+def sign_all(secrets: Sequence[Secret], id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers with a signature of every secret in force, the current one first. Raises as :func:`sign`."""
+    signed = [sign(secret, id, at, body) for secret in secrets]
+    return {**signed[0], "webhook-signature": " ".join(headers["webhook-signature"] for headers in signed)}
+
+
 def verify(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, at: datetime) -> str:
     """The webhook's id, when one of the secrets signed exactly these bytes within five minutes of ``at``.
 

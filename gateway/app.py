@@ -16,7 +16,7 @@ from channels.phone import Phone
 from gateway.audiosocket import AudioSocket
 from gateway.blobs import Blobs
 from gateway.calendar import Calendar
-from gateway.config import Loaded, channel_settings, sink_settings
+from gateway.config import Loaded, channel_settings, sink_settings, system_settings
 from gateway.context import GATEWAY, Gateway, utc_now
 from gateway.desk.leases import Leases
 from gateway.egress import Egress
@@ -35,6 +35,7 @@ from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
 from gateway.store.base import Store
 from gateway.store.sqlite import SqliteStore
+from gateway.systems import System
 from gateway.wake import LocalWake
 from gateway.web import (
     callbacks,
@@ -77,6 +78,7 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
         shelf=loaded.path(config.speech.models),
         channels=_channels(loaded, keys, store),
         sinks=_sinks(loaded),
+        systems={name: System(name, settings) for name, settings in system_settings(loaded)},
         knowledge=read_knowledge(loaded.path(config.bot.knowledge) if config.bot.knowledge else None),
         rules=read_rules(loaded.path(config.bot.rules) if config.bot.rules else None),
         clock=clock,

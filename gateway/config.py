@@ -21,6 +21,7 @@ from msgspec import Meta
 from channels import base as channels
 from channels.base import Secret
 from gateway.sinks import base as sinks
+from gateway.systems import SystemSettings
 
 T = TypeVar("T")
 
@@ -45,7 +46,10 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class CompanySettings(_Section, frozen=True):
-    name: Annotated[str, Meta(description="The company's name, as customers read it.")] = "Allears"
+    name: Annotated[
+        str | dict[str, str],
+        Meta(description="The company's name, as customers read it; or a table with one for each language."),
+    ] = "Allears"
     bot_name: Annotated[str, Meta(description="What the bot calls itself.")] = "Allears"
     default_language: Annotated[str, Meta(description="Language when the customer's cannot be told.")] = "en"
     private_contact: Annotated[
@@ -62,6 +66,12 @@ class CompanySettings(_Section, frozen=True):
     ] = msgspec.field(default_factory=lambda: dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), "09:00-18:00"))
     holidays: Annotated[tuple[str, ...], Meta(description="Closed days, `2026-01-01`.")] = ()
     workdays: Annotated[tuple[str, ...], Meta(description="Open days that would be closed (make-up days).")] = ()
+
+    def called(self, language: str = "") -> str:
+        """The company's name in a language, else in its own."""
+        if isinstance(self.name, str):
+            return self.name
+        return self.name.get(language) or self.name.get(self.default_language) or next(iter(self.name.values()), "")
 
 
 class DeadlineSettings(_Section, frozen=True):
@@ -148,7 +158,8 @@ class SpeechSettings(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """``allears.toml``. ``channels`` is ``[channels.<channel>.<account>]``, ``sinks`` is ``[sinks.<name>]``."""
+    """``allears.toml``. ``channels`` is ``[channels.<channel>.<account>]``, ``sinks`` is ``[sinks.<name>]``,
+    ``systems`` is ``[systems.<name>]``."""
 
     data: Annotated[str, Meta(description="Folder of the database and the attachments; relative to this file.")] = (
         "data"
@@ -171,6 +182,7 @@ class Config(_Section, frozen=True):
     speech: SpeechSettings = SpeechSettings()
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}
+    systems: dict[str, dict[str, Any]] = {}
 
     @property
     def base_url(self) -> str:
@@ -340,3 +352,9 @@ def sink_settings(loaded: Loaded) -> Iterator[tuple[str, str, msgspec.Struct]]:
             kind,
             convert(rest, sinks.load(kind).settings, file=loaded.file, text=loaded.text, prefix=key),
         )
+
+
+def system_settings(loaded: Loaded) -> Iterator[tuple[str, SystemSettings]]:
+    """(name, settings) of the company's own systems. Raises :class:`ConfigError`."""
+    for name, tree in loaded.config.systems.items():
+        yield name, convert(tree, SystemSettings, file=loaded.file, text=loaded.text, prefix=f"systems.{name}")

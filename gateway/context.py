@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.egress import Egress
     from gateway.metrics import Metrics
     from gateway.sinks.base import Sink
+    from gateway.systems import System
     from normalizer.rules import Rules
 
 
@@ -46,6 +47,8 @@ class Gateway:
     sinks: Mapping[str, Sink]
     knowledge: Knowledge
     rules: Rules
+    systems: Mapping[str, System] = field(default_factory=dict)
+    """The company's own systems, where actions are carried out."""
     shelf: Path = Path("models")
     """The folder of the speech models."""
     clock: Callable[[], datetime] = field(default=utc_now)

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from bot.decision import Decision, Handoff, Reply, State
+from bot.decision import ActionCall, ActionResult, Decision, Handoff, Reply, State
 from gateway.events import OVER
-from gateway.store.base import BOT, NOBODY, Entry, JournalLine, Work, WorkItem
+from gateway.store.base import BOT, NOBODY, Entry, JournalLine, Notice, Work, WorkItem
 from normalizer.answered import with_answers
 from normalizer.record import ComplaintRecord, Standing
 
@@ -31,6 +31,7 @@ class Draft:
         self.traces: list[object] = []
         self.answered: list[str] = []
         self.handed_off: list[str] = []
+        self.actions: list[ActionCall] = []
 
     def start_anew(self) -> None:
         """The last case is over: what comes now is another one."""
@@ -52,8 +53,45 @@ class Draft:
         if self.record is not None:
             answered = with_answers(self.record, decision.state.slots, key=item.key, text=item.message.text)
             self.record = standing(answered, **self._changes(decision))
+        if decision.action is not None:
+            self._act(item, decision.action)
         if decision.replies:
             self.answered.append(decision.entry)
+
+    def _act(self, item: WorkItem, call: ActionCall) -> None:
+        """It goes to the outbox, or before a person."""
+        if not call.approval:
+            self.actions.append(call)
+        if call.by:
+            return  # it was told when it was put before the person who agreed
+        self._tell(item, "approval" if call.approval else "action", call.key, call.summary, "asked", call.by)
+
+    def heard_of(self, item: WorkItem, result: ActionResult) -> None:
+        """What became of an action, for the agent."""
+        call = self.state.action
+        summary = call.summary if call is not None and call.key == result.key else ""
+        said = " · ".join(f"{name}: {value}" for name, value in result.values.items())
+        text = " · ".join(filter(None, (summary, said, result.detail)))
+        self._tell(item, "action", result.key, text, result.status, result.by)
+
+    def _tell(self, item: WorkItem, notice: Notice, key: str, text: str, status: str, by: str) -> None:
+        """A line for the agent, whose ``choice`` is the action's key and what became of it, and one for the journal."""
+        at = item.message.at
+        self.notices.append(
+            Entry(
+                seq=0,
+                kind="notice",
+                at=at,
+                notice=notice,
+                author=BOT,
+                author_name=by,
+                text=text,
+                choice=f"{key} {status}",
+                visible=False,
+            )
+        )
+        if self.record is not None:
+            self.journal.append(line(self.record, "acted", at, by or BOT, {"action": key, "status": status}))
 
     def hand_off(self, item: WorkItem, handoff: Handoff) -> None:
         """A person is wanted."""
@@ -71,6 +109,7 @@ class Draft:
                 author=BOT,
                 text=handoff.summary,
                 choice=handoff.reason,
+                facts=handoff.facts,
                 visible=False,
             )
         )

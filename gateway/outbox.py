@@ -11,6 +11,7 @@ import msgspec
 
 from channels.base import ChannelError, Outbound, Receipt, Retry, Unauthorized, Unknown
 from gateway import wake
+from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
 from gateway.pace import Pace
 from gateway.retry import REPEAT_IN_DOUBT, after_error
@@ -35,6 +36,7 @@ class Outbox:
         self._gateway = gateway
         self._settings = gateway.config.outbox
         self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
+        self._actions = ActionCalls(gateway, self._tools)
         self._running: set[asyncio.Task[None]] = set()
         self._pace = Pace(gateway.channels, time.monotonic)
 
@@ -120,6 +122,8 @@ class Outbox:
             return SendResult(id=send.id, state="unknown", error="the gateway stopped while this was being sent")
         now = self._gateway.clock()
         try:
+            if send.destination.startswith(DESTINATION):
+                return await self._actions.attempt(send, now)
             if send.destination.startswith("sink:"):
                 reference = await self._to_sink(send, now)
                 return SendResult(id=send.id, state="sent", external_ids=(reference,) if reference else ())
@@ -171,8 +175,8 @@ class Outbox:
 
     def _repeatable(self, send: Send) -> bool:
         """Whether an attempt whose fate is unknown may be repeated without asking."""
-        if send.destination.startswith("sink:"):
-            return True  # every sink gets an idempotency key
+        if send.destination.startswith(("sink:", DESTINATION)):
+            return True  # every sink and system gets an idempotency key
         name, _, account = send.destination.removeprefix("channel:").partition("/")
         channel = self._gateway.channels.get((name, account))
         return (channel is not None and channel.idempotent) or REPEAT_IN_DOUBT[_OUTBOUND.decode(send.body).kind]

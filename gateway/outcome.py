@@ -9,7 +9,7 @@ import msgspec
 
 from bot.decision import Reply
 from channels.base import Button, Channel, Outbound
-from gateway import spoken
+from gateway import action_calls, spoken
 from gateway.addressed import to_customer
 from gateway.draft import Draft, line, standing
 from gateway.events import event_sends, events_between
@@ -51,6 +51,7 @@ def outcome(
         status=draft.status,
         sends=(
             *(row for reply in draft.replies for row in _rows(work, number, author, channels, *reply)),
+            *(action_calls.request(work, number, call, now) for call in draft.actions),
             *sends,
         ),
         notices=tuple(draft.notices),
@@ -87,6 +88,6 @@ def _rows(
         language=reply.language,
         subject=mask(item.message.subject),
         buttons=tuple(Button(label=o.label, value=o.value) for o in reply.options),
-        reply_to=item.message.external_id,
+        reply_to="" if item.message.kind == "action" else item.message.external_id,
     )
     return to_customer(out, channels, conversation=conversation.id, number=number, fence=conversation.fence)

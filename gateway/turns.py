@@ -15,7 +15,7 @@ from bot import failure, public
 from bot.decide import decide
 from bot.decision import Asked, Company, Context, Decision, Handoff, State, Step, Turn
 from channels.base import RecordsCalls
-from gateway import spoken
+from gateway import action_calls, spoken
 from gateway.calendar import Calendar
 from gateway.context import Gateway
 from gateway.draft import Draft, line, standing
@@ -70,7 +70,9 @@ class Turns:
         """
         draft = Draft(work)
         for item in work.items:
-            if item.message.kind not in SILENT_KINDS:
+            if item.message.kind == "action":
+                self._hear_of(draft, item)
+            elif item.message.kind not in SILENT_KINDS:
                 self._take(draft, work, item, now)
             elif item.message.placeholder:
                 draft.show(item)
@@ -93,6 +95,19 @@ class Turns:
             channels=self._gateway.channels,
         )
         return Decided(rows, tuple(draft.answered), tuple(draft.handed_off))
+
+    # what became of an action
+
+    def _hear_of(self, draft: Draft, item: WorkItem) -> None:
+        """The bot tells the customer, unless a person talks to them by now; the agent sees it in any case."""
+        if draft.record is None:
+            return
+        result = action_calls.result_of(item.message)
+        turn = Turn(key=item.key, text="", at=item.message.at, language=draft.state.language, result=result)
+        context = self._context(draft, draft.record, turn)
+        asked = Asked(turn=turn, state=draft.state, record=draft.record, context=context)
+        draft.heard_of(item, result)
+        draft.apply(item, decide(asked, self._knowledge))
 
     # one message
 

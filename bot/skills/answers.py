@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.decision import Option, Reply
-from bot.knowledge import FALLBACKS, Entry, pick
+from bot.knowledge import Entry, pick
 from bot.language import ASKED_FOR
-from bot.skills import slots
+from bot.skills import actions, slots
 from bot.skills.handoff import complaint_question, hand_off
 from bot.skills.receipt import empathy
 from bot.view import Outcome, View
@@ -84,8 +84,8 @@ def complaint(view: View) -> Outcome | None:
     if not _complains(view, entry):
         return None
     lead = ""
-    if entry and slots.missing(view, entry) is None:
-        lead = "\n".join(part for part in (empathy(view), said_by(view, entry)) if part)
+    if entry and not entry.action and slots.missing(view, entry) is None:
+        lead = "\n".join(part for part in (empathy(view), view.answer(entry)) if part)
     return hand_off(
         view, "complaint", why="a complaint", lead=lead, entry=entry, question=complaint_question(view),
         confidence=view.match.confidence if entry else 0.0,
@@ -112,8 +112,10 @@ def answer(view: View) -> Outcome | None:
 
 def _several(view: View, entries: tuple[Entry, ...], confidence: float) -> Outcome:
     """One answer after the other; where one needs more than a text, the customer chooses what comes first."""
-    texts = [said_by(view, entry) for entry in entries]
-    if not all(texts) or any(entry.then == "handoff" or slots.missing(view, entry) for entry in entries):
+    texts = [view.answer(entry) for entry in entries]
+    if not all(texts) or any(
+        entry.action or entry.then == "handoff" or slots.missing(view, entry) for entry in entries
+    ):
         return _which(view, tuple(entry.id for entry in entries), confidence, why="several questions")
     *before, last = zip(entries, texts)
     outcome = _answered(view, last[0], last[1], "each question is sure", confidence)
@@ -125,7 +127,9 @@ def give(view: View, entry: Entry, *, why: str, confidence: float) -> Outcome:
     """Say an entry's answer, or ask for what it needs first."""
     if (slot := slots.missing(view, entry)) is not None:
         return replace(slots.ask(view, entry, slot, again=False, why=why), confidence=confidence)
-    text = said_by(view, entry)
+    if action := view.knowledge.actions.get(entry.action):
+        return actions.begin(view, entry, action, why=why, confidence=confidence)
+    text = view.answer(entry)
     if not text:
         return hand_off(view, "failure", why=f"{entry.id} has nothing to say here", entry=entry)
     if entry.then == "handoff":
@@ -153,15 +157,6 @@ def _buttons(view: View, entry: Entry) -> tuple[Option, ...]:
     named = [*entry.quick_replies, *([entry.next] if entry.then == "entry" else [])]
     found = [view.knowledge.entries[name] for name in named]
     return tuple(Option(label=pick(each.title, view.language), value=f"entry:{each.id}") for each in found)
-
-
-def said_by(view: View, entry: Entry) -> str:
-    """The entry's answer in the nearest language that has one whose condition holds."""
-    for language in FALLBACKS.get(view.language, ("en",)):
-        text = entry.answer.get(language)
-        if text and (said := text.say(view.variables, view.context.open_now)):
-            return said
-    return ""
 
 
 def offer(view: View) -> Outcome | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.decision import Handoff, Reply
-from bot.skills.handoff import skills, summary
+from bot.decision import Reply
+from bot.skills.handoff import called
 from bot.view import Outcome, View
 
 
@@ -23,5 +23,5 @@ def _opted_out(view: View) -> Outcome:
         return Outcome(why="wants automatic answers again", replies=(reply,), changes={"opted_out": False})
     if view.is_waiting:
         return Outcome(why="opted out, a person has been called")
-    handoff = Handoff(reason="request", summary=summary(view, "request"), skills=skills(view, None))
+    handoff = called(view, "request")
     return Outcome(why="opted out: people answer, the bot is silent", handoff=handoff, changes={"handed_off": True})

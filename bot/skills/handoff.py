@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.decision import Handoff, HandoffReason, Option, Reply
-from bot.knowledge import Entry
+from bot.knowledge import Entry, pick
 from bot.skills.receipt import empathy, promise, receipt
 from bot.template import fill
 from bot.view import Outcome, View
@@ -66,7 +66,7 @@ def hand_off(
     return Outcome(
         why=why,
         replies=(reply,),
-        handoff=Handoff(reason=reason, summary=summary(view, reason), skills=skills(view, entry)),
+        handoff=called(view, reason, entry),
         changes=changes,
         entry=entry.id if entry else "",
         confidence=confidence,
@@ -85,30 +85,53 @@ def skills(view: View, entry: Entry | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, wanted)))
 
 
-def summary(view: View, reason: str) -> str:
-    """A line or two for the agent, in the company's language: what is wanted, what was tried, mood, what is missing."""
-    company, phrase = view.context.company.default_language, view.knowledge.phrase
+def called(view: View, reason: HandoffReason, entry: Entry | None = None) -> Handoff:
+    """What the agent is told: the summary in the company's language, and the same as facts for a page of any language."""
+    known = facts(view, reason)
+    return Handoff(reason=reason, summary=_summary(view, known), skills=skills(view, entry), facts=known)
 
-    def say(key: str, value: str = "") -> str:
-        return fill(phrase(key, company), {"value": value})
 
+Facts = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def facts(view: View, reason: str) -> Facts:
+    """What is wanted, what was tried, the mood, what is missing: (name, codes or words)."""
     what, gravity, state = view.record.what, view.record.gravity, view.state
-    parts = [
-        say(f"summary.reason.{reason}"),
-        say(f"category.{what.category.value.split('/')[0]}") if what.category else "",
-    ]
-    if what.demands:
-        wants = dict.fromkeys(phrase(f"demand.{found.value}", company) or found.value for found in what.demands)
-        parts.append(say("summary.wants", ", ".join(wants)))
-    if order := view.variables.get("order_number"):
-        parts.append(say("summary.order", order))
-    if gravity.emotion and gravity.emotion.value:
-        parts.append(say("summary.mood", gravity.emotion.value))
-    if gravity.risks:
-        parts.append(say("summary.risk", ", ".join(dict.fromkeys(risk.value for risk in gravity.risks))))
-    if state.entry and state.entry in view.knowledge.entries:
-        parts.append(say("summary.tried", state.entry))
-    return " · ".join(part for part in parts if part) or reason
+    tried = view.knowledge.entries.get(state.entry)
+    missing = view.state.asking if view.state.asking in ("order_number", "story") else ""
+    found = (
+        ("reason", [reason]),
+        ("category", [what.category.value] if what.category else []),
+        ("wants", [demand.value for demand in what.demands]),
+        ("order", [view.variables.get("order_number", "")]),
+        ("amount", [view.variables.get("amount", "")]),
+        ("mood", [gravity.emotion.value if gravity.emotion else ""]),
+        ("risk", [risk.value for risk in gravity.risks]),
+        ("tried", [pick(tried.title, view.context.company.default_language) if tried else ""]),
+        ("missing", [missing]),
+    )
+    return tuple((name, values) for name, each in found if (values := tuple(dict.fromkeys(filter(None, each)))))
+
+
+def _summary(view: View, known: Facts) -> str:
+    """A line or two for the agent, in the company's language."""
+    language = view.context.company.default_language
+    parts = [_in_words(view, name, values, language) for name, values in known]
+    return " · ".join(filter(None, parts)) or dict(known)["reason"][0]
+
+
+def _in_words(view: View, name: str, values: tuple[str, ...], language: str) -> str:
+    phrase = view.knowledge.phrase
+    if name == "reason":
+        return phrase(f"summary.reason.{values[0]}", language)
+    if name == "category":
+        return phrase(f"category.{values[0].split('/')[0]}", language)
+    said = (phrase(f"{_CODES[name]}.{value}", language) or value for value in values) if name in _CODES else values
+    return fill(phrase(f"summary.{name}", language), {"value": phrase("list.comma", language).join(said)})
+
+
+#: Facts whose values are codes, and the phrases that say them.
+_CODES = {"wants": "demand", "mood": "mood", "risk": "risk", "missing": "missing"}
 
 
 def requested(view: View) -> Outcome | None:

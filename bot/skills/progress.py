@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.decision import Handoff, Reply
-from bot.skills.handoff import hand_off, skills, summary
+from bot.skills.handoff import called, hand_off
 from bot.skills.receipt import promise
 from bot.view import Outcome, View
 
@@ -23,7 +23,7 @@ def chaser(view: View) -> Outcome | None:
     )
     if view.is_waiting or view.is_closed:
         return Outcome(why="asks how the case stands", replies=(reply,), changes={"entry": "@chaser"})
-    handoff = Handoff(reason="request", summary=summary(view, "request"), skills=skills(view, None))
+    handoff = called(view, "request")
     return Outcome(why="asks how the case stands", replies=(reply,), handoff=handoff, changes={"handed_off": True})
 
 
@@ -66,7 +66,7 @@ def waiting(view: View) -> Outcome | None:
     if not view.is_waiting:
         return None
     if view.risks and view.state.entry != "@risk":
-        handoff = Handoff(reason="risk", summary=summary(view, "risk"), skills=skills(view, None))
+        handoff = called(view, "risk")
         return _noted(view, "risk while waiting", "@risk", handoff)
     if view.said("thanks") or view.said("goodbye") or view.said("yes") or view.state.entry in ("@noted", "@risk"):
         return Outcome(why="noted for the agent")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bot.decision import Reply
 from bot.knowledge import Entry, Slot, pick
 from bot.skills.handoff import hand_off
-from bot.view import Outcome, View
+from bot.view import Outcome, View, said
 
 MOST_TRIES = 2
 #: A message of fewer content units with a number in it is about the number.
 SHORT = 6.0
 #: What may be an order number when we have asked for one: five characters at least, a digit among them.
 _REFERENCE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9-]*\d)[A-Za-z0-9][A-Za-z0-9-]{4,29}(?![A-Za-z0-9])")
+
+#: A sum alone, where one was asked for.
+_BARE_SUM = re.compile(r"(?<![\w.,-])(\d{1,7}(?:\.\d{1,2})?)(?![\w.,-]*\d)")
 
 
 def value(view: View, type: str, *, asked: bool) -> str:
@@ -26,12 +30,34 @@ def value(view: View, type: str, *, asked: bool) -> str:
     fresh = [each.value for each in found if view.is_fresh(each.evidence)]
     if fresh:
         return fresh[-1]
+    if type == "amount":
+        return _sum(view, asked=asked)
     if type in ("order_number", "tracking_number") and asked:
         match = _REFERENCE.search(view.turn.text)
         return match.group() if match else ""
-    if type in ("text", "product", "date", "amount") and asked:
+    if type in ("text", "product", "date") and asked:
         return view.turn.text.strip()[:200]
     return ""
+
+
+def _sum(view: View, *, asked: bool) -> str:
+    fresh = [each.value for each in view.record.what.amounts if view.is_fresh(each.evidence)]
+    if fresh:
+        return said(fresh[-1])
+    bare = _BARE_SUM.search(view.utterance.folded) if asked else None
+    return bare.group(1) if bare else ""
+
+
+def corrected(view: View, entry: Entry, values: Mapping[str, str]) -> dict[str, str]:
+    """Values of the entry's slots that this turn says otherwise ("no, the other order", with its number)."""
+    short = view.utterance.units < SHORT
+    found: dict[str, str] = {}
+    for slot in entry.slots:
+        if slot.name in values and slot.type not in ("text", "product", "date"):
+            new = value(view, slot.type, asked=short)
+            if new and new != values[slot.name]:
+                found[slot.name] = new
+    return found
 
 
 def missing(view: View, entry: Entry) -> Slot | None:
@@ -46,13 +72,13 @@ def answered_while_waiting(view: View) -> Outcome | None:
         return None  # a danger comes before any number: the rule for waiting speaks of it
     before = view.state.slots.get("order_number", "")
     asked = view.state.asking == "order_number"
-    said = value(view, "order_number", asked=asked or (bool(before) and view.utterance.units < SHORT))
-    if view.choice == "skip" or (asked and not said and view.said("no")):
+    given = value(view, "order_number", asked=asked or (bool(before) and view.utterance.units < SHORT))
+    if view.choice == "skip" or (asked and not given and view.said("no")):
         return _say(view, "slot.skipped", {"asking": "", "asked": 0})
-    if said and said != before:
-        key = "slot.corrected" if before and before != said else "slot.noted"
-        slots = {**view.state.slots, "order_number": said}
-        return _say(view, key, {"slots": slots, "asking": "", "asked": 0}, value=said)
+    if given and given != before:
+        key = "slot.corrected" if before else "slot.noted"
+        slots = {**view.state.slots, "order_number": given}
+        return _say(view, key, {"slots": slots, "asking": "", "asked": 0}, value=given)
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from channels.base import ChannelError, Finding
@@ -44,9 +44,18 @@ def run(args: argparse.Namespace) -> int:
         ),
         *(Finding(what=f"sink {name}", ok=True, detail="configured") for name in gateway.sinks),
     ]
+    findings += list(_actions(gateway))
     if args.connect:
         findings += asyncio.run(_connect(gateway))
     return options.print_findings(findings, json=args.json)
+
+
+def _actions(gateway: Gateway) -> Iterator[Finding]:
+    """An action without its system ends with a person every time."""
+    for action in gateway.knowledge.actions.values():
+        there = action.system in gateway.systems
+        detail = f"is carried out by {action.system}" if there else f"[systems.{action.system}] is not configured"
+        yield Finding(what=f"action {action.name}", ok=there, detail=detail)
 
 
 async def _connect(gateway: Gateway) -> list[Finding]:
@@ -64,6 +73,8 @@ async def _findings(gateway: Gateway) -> AsyncIterator[Finding]:
                 yield finding
         except ChannelError as err:
             yield Finding(what="/".join(key), ok=False, detail=f"{type(err).__name__}: {err}")
+    for system in gateway.systems.values():
+        yield await system.check(tools)
     try:
         await gateway.store.open()
         await gateway.store.ping()

@@ -162,9 +162,7 @@ class WebhookSink:
         )
 
     def _signed(self, id: str, at: datetime, body: bytes) -> dict[str, str]:
-        signed = [webhooks.sign(secret, id, at, body) for secret in self._settings.secrets]
-        signatures = " ".join(headers["webhook-signature"] for headers in signed)
-        return {**signed[0], "webhook-signature": signatures, "content-type": "application/json"}
+        return {**webhooks.sign_all(self._settings.secrets, id, at, body), "content-type": "application/json"}
 
     def _failure(self, answer: Answer, at: datetime) -> ChannelError:
         reason = f"HTTP {answer.status}"

@@ -57,7 +57,8 @@ class Conflict(StoreError):
 EntryKind = Literal["inbound", "outbound", "note", "notice"]
 #: Why a notice stands in the timeline. The visitor sees ``closed``, ``reopened``, ``joined`` and ``left``.
 Notice = Literal[
-    "opened", "handed_off", "claimed", "handed_back", "closed", "reopened", "joined", "left", "failed", "withdrawn"
+    "opened", "handed_off", "claimed", "handed_back", "closed", "reopened", "joined", "left", "failed", "withdrawn",
+    "approval", "action",
 ]
 
 
@@ -94,6 +95,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The subject line, where the channel has one."""
     covered: bool = False
     """``text`` is not quite what was written: identity and card numbers are covered (:meth:`Store.original`)."""
+    facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """A hand-off's summary as (name, values), for pages in another language than the company's."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,7 +215,8 @@ SendState = Literal["waiting", "sending", "sent", "unknown", "dead", "superseded
 
 
 class NewSend(msgspec.Struct, frozen=True, kw_only=True):
-    """A row for the outbox. ``destination`` is ``channel:<channel>/<account>`` or ``sink:<name>``.
+    """A row for the outbox. ``destination`` is ``channel:<channel>/<account>``, ``sink:<name>`` or
+    ``action:<system>``.
 
     Rows of one ``lane`` go out one after the other in order. ``fence`` is checked when it is sent
     (None: whoever owns the conversation, it goes out). ``body`` is the Outbound or the event as JSON.

@@ -128,7 +128,7 @@ async def _chat(http: web.Request) -> web.StreamResponse:
     """``/widget?site=…``: the chat window, as a page of its own or in a frame on the sites that may show it."""
     channel = who.window(http)
     title = channel.site.title.get("en") or next(
-        iter(channel.site.title.values()), http.app[GATEWAY].config.company.name
+        iter(channel.site.title.values()), http.app[GATEWAY].config.company.called()
     )
     return page("chat/index.html", {"title": title}, policy=_chat_policy(http, channel))
 
@@ -155,5 +155,5 @@ async def _home(http: web.Request) -> web.StreamResponse:
     channel = next((channel for channel in gateway.channels.values() if isinstance(channel, Webchat)), None)
     if channel is None:
         raise ProblemError(404, "no chat window is configured: add [channels.webchat.<account>]")
-    values = {"company": gateway.config.company.name, "site": channel.site.site_key, "color": channel.site.color}
+    values = {"company": gateway.config.company.called(), "site": channel.site.site_key, "color": channel.site.color}
     return page("index.html", values, policy=f"{_policy(http)}; frame-ancestors 'none'")

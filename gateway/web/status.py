@@ -82,7 +82,7 @@ async def _case(request: web.Request, gateway: Gateway, number: str, code: str) 
         record=record,
         journal=await gateway.store.journal(number),
         names=await people.names(gateway),
-        company=gateway.config.company.name,
+        company=gateway.config.company.called(_language(request, spoken)),
         timezone=gateway.config.company.timezone,
         now=gateway.clock(),
         code=code,
@@ -93,7 +93,7 @@ async def _case(request: web.Request, gateway: Gateway, number: str, code: str) 
 
 
 def _answer(request: web.Request, status: int, language: str, message: str) -> web.Response:
-    company = request.app[GATEWAY].config.company.name
+    company = request.app[GATEWAY].config.company.called(language)
     text = status_page.form(language, message, company=company, style=static.url("status/status.css"))
     return web.Response(status=status, text=text, content_type="text/html", headers=_HEADERS)
 

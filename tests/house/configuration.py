@@ -17,6 +17,7 @@ from channels import base as channels
 from channels.base import Secret
 from gateway import config
 from gateway.sinks import base as sinks
+from gateway.systems import SystemSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -61,6 +62,10 @@ def page() -> str:
     )
     for kind in sinks.names():
         parts += _tables(sinks.load(kind).settings, "sinks.<name>", heading=f'### `kind = "{kind}"`')
+    parts.append(
+        "## Systems\n\nThe company's own systems, where the bot's actions are carried out; you choose the name."
+    )
+    parts += _tables(SystemSettings, "systems.<name>", heading="### `[systems.<name>]`")
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
@@ -77,7 +82,7 @@ def _tables(type: type[msgspec.Struct], where: str, *, heading: str, remark: str
             continue
         if (element := _element(hint)) is not None:
             inner.append((f"[[{_join(where, field.encode_name)}]]", element))
-        if type is config.Config and field.name in ("channels", "sinks"):
+        if type is config.Config and field.name in ("channels", "sinks", "systems"):
             continue
         rows.append(_row(field, hint, metas))
     yield heading + "\n"

@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from channels.base import Attachment
-from gateway.desk import actions
+from gateway.desk import actions, approvals
 from gateway.desk.revise import Correctable
 from gateway.web.desk import files
 from gateway.web.desk.guard import Visit, acts, body_of, json_response
@@ -66,6 +66,11 @@ class Correct(_Body, frozen=True):
     value: str
 
 
+class Approval(_Body, frozen=True):
+    action: Annotated[str, Meta(max_length=100)]
+    approve: bool
+
+
 class Unlink(_Body, frozen=True):
     link: Link
 
@@ -83,6 +88,7 @@ def routes() -> list[web.AbstractRouteDef]:
         "reopen": reopen,
         "correct": correct,
         "unlink": unlink,
+        "approval": approval,
         "typing": typing,
     }
     return [web.post(f"/desk/api/conversations/{{id}}/{name}", acts(action)) for name, action in named.items()]
@@ -167,6 +173,13 @@ async def unlink(visit: Visit) -> web.Response:
     """Take a link to another case or an incident away."""
     body = await body_of(visit.request, Unlink)
     return json_response(await actions.unlink(visit.gateway, visit.agent, _id(visit), body.link))
+
+
+async def approval(visit: Visit) -> web.Response:
+    """Agree to what the bot may not do by itself, or not."""
+    body = await body_of(visit.request, Approval)
+    await approvals.decide(visit.gateway, visit.agent, _id(visit), body.action, approve=body.approve)
+    return json_response({"ok": True})
 
 
 async def typing(visit: Visit) -> web.Response:

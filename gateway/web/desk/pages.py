@@ -20,5 +20,5 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def _page(request: web.Request) -> web.Response:
-    company = request.app[GATEWAY].config.company.name
+    company = request.app[GATEWAY].config.company.called()
     return static.page("desk/index.html", {"company": company}, policy=POLICY)

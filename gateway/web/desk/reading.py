@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.desk import people, revise
-from gateway.store.base import Conversation, ConversationLine, JournalLine, NotFound, Send, View
+from gateway.store.base import Conversation, ConversationLine, Entry, JournalLine, NotFound, Send, View
 from gateway.web.desk import recordings
 from gateway.web.desk.guard import Visit, json_response, reads
 from gateway.web.labels import CATEGORIES, by_language
@@ -39,7 +39,7 @@ async def me(visit: Visit) -> web.Response:
             "has_password": bool(agent.password),
             "csrf": visit.session.csrf,
             "now": gateway.clock(),
-            "company": gateway.config.company.name,
+            "company": gateway.config.company.called(),
             "lease_minutes": gateway.config.desk.lease_minutes,
             "limits": {"file": gateway.config.limits.file, "files": gateway.config.limits.files},
             "dispositions": [value for value in get_args(Disposition) if value],
@@ -85,7 +85,7 @@ async def conversation(visit: Visit) -> web.Response:
             "conversation": conversation,
             "owner_name": names.get(conversation.owner, ""),
             "names": names,
-            "entries": [entry for entry in entries if entry.seq < before],
+            "entries": [entry for entry in entries if entry.seq < before and not _of_an_action(entry)],
             "recordings": await recordings.states(visit, id),
             "pending": [_send(send) for send in await store.pending(id) if send.destination.startswith("channel:")],
             "record": record,
@@ -103,6 +103,11 @@ async def _case(visit: Visit, conversation: Conversation) -> tuple[ComplaintReco
     except NotFound:
         return None, ()
     return record, await visit.gateway.store.journal(conversation.number)
+
+
+def _of_an_action(entry: Entry) -> bool:
+    """The inbox row that brought an action's result: its notice says the same in words."""
+    return entry.kind == "inbound" and not entry.visible and entry.external_id.startswith("action/")
 
 
 def _line(line: ConversationLine) -> dict[str, Any]:

@@ -14,7 +14,7 @@ async def settings(http: web.Request) -> web.Response:
     channel, company = who.window(http), http.app[GATEWAY].config.company
     body = {
         "title": channel.site.title,
-        "company": company.name,
+        "company": company.called(),
         "bot": company.bot_name,
         "greeting": channel.site.greeting,
         "buttons": channel.site.buttons,
