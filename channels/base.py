@@ -239,6 +239,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a ``status`` says of a message of ours: ``refers_to`` is the platform's id of it, ``text`` why it ``failed``."""
     delivered_key: str = ""
     """The :attr:`Outbound.key` of that message, where the platform gives it back."""
+    part_of: str = ""
+    """The id of an album that comes picture by picture: what has the same one is worked on as one message."""
     linked: str = ""
     """Another thread that this one points at without belonging to it (a forward, an answer by a stranger)."""
     raw: bytes = b""

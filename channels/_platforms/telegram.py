@@ -184,6 +184,13 @@ class Telegram(Platform):
         headers = {**call.headers, SECRET_HEADER: "a-guess"}
         return Call(url=call.url, headers=headers, body=call.body)
 
+    async def took(self, call: Call, status: int, body: bytes) -> None:
+        """An answer that names a method is a call of the bot's."""
+        if 200 <= status < 300 and body.startswith(b"{"):
+            told = json.loads(body)
+            if told.get("method") == "answerCallbackQuery":
+                self.pressed.append(told["callback_query_id"])
+
     # --- what bots may call
 
     async def _call(self, request: web.Request) -> web.Response:
@@ -204,7 +211,8 @@ class Telegram(Platform):
             case "setWebhook" | "deleteWebhook":
                 return self._set_webhook(fields)
             case "getWebhookInfo":
-                return _done({"url": self.door, "pending_update_count": len(self.held), "last_error_message": ""})
+                info = {"url": self.door, "has_custom_certificate": False}
+                return _done({**info, "pending_update_count": len(self.held)})
             case "answerCallbackQuery":
                 self.pressed.append(str(fields.get("callback_query_id", "")))
                 return _done(True)
