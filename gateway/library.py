@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -23,7 +24,7 @@ def read_knowledge(folder: Path | None) -> Knowledge:
         KnowledgeError: with every problem of the files, each with file and line.
         OSError: the folder or a file cannot be read.
     """
-    return parse(knowledge_files(folder))
+    return _packaged_knowledge() if folder is None else parse(knowledge_files(folder))
 
 
 def knowledge_files(folder: Path | None) -> dict[str, str]:
@@ -44,12 +45,24 @@ def read_rules(folder: Path | None) -> Rules:
         RulesError: a file says something that cannot be used.
         OSError: the folder or a file cannot be read.
     """
+    if folder is None:
+        return _packaged_rules()
     files = _packaged("normalizer", "data")
-    if folder is not None:
-        files.update((path.rsplit("/", 1)[-1], text) for path, text in _of_folder(folder).items())
-        if (learnt := folder / BRAIN).is_file():
-            files[BRAIN] = learnt.read_text(encoding="utf-8")
+    files.update((path.rsplit("/", 1)[-1], text) for path, text in _of_folder(folder).items())
+    if (learnt := folder / BRAIN).is_file():
+        files[BRAIN] = learnt.read_text(encoding="utf-8")
     return compile_rules(files)
+
+
+@functools.cache
+def _packaged_rules() -> Rules:
+    """They cannot change while we run, and take half a second."""
+    return compile_rules(_packaged("normalizer", "data"))
+
+
+@functools.cache
+def _packaged_knowledge() -> Knowledge:
+    return parse(knowledge_files(None))
 
 
 def _packaged(package: str, folder: str) -> dict[str, str]:
