@@ -90,9 +90,16 @@ def _line(value: str, most: int) -> str:
 
 
 def inbound(
-    call: Call, *, account: str, external_id: str, file: Attachment, received_at: datetime, language: str, raw: bytes
+    call: Call,
+    *,
+    account: str,
+    external_id: str,
+    received_at: datetime,
+    language: str,
+    file: Attachment | None = None,
+    raw: bytes = b"",
 ) -> Inbound:
-    """The call's recording as a message: a conversation of its own, of whoever called."""
+    """The call's recording as a message: a conversation of its own, of whoever called. A call that runs has no file yet."""
     thread = call.call_id or external_id
     return Inbound(
         channel="phone",
@@ -102,7 +109,7 @@ def inbound(
         sender=Sender(id=call.caller or thread, name=call.name, phone=call.caller),
         at=call.at or received_at,
         text=call.note,
-        attachments=(file,),
+        attachments=(file,) if file else (),
         language=call.language or language,
         placeholder="☎",
         origin="phone",

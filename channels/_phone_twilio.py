@@ -26,6 +26,12 @@ def verify(token: Secret, url: str, form: Sequence[tuple[str, str]], headers: Ma
         raise BadSignature("the signature does not fit")
 
 
+def verify_stream(token: Secret, url: str, headers: Mapping[str, str]) -> None:
+    """Check the request that opens a media stream: it signs the ``wss`` address. Raises :class:`BadSignature`."""
+    _, _, rest = url.partition("://")
+    verify(token, f"wss://{rest}", (), headers)
+
+
 def sign(token: Secret, url: str, form: Sequence[tuple[str, str]]) -> str:
     """The signature of a form: all its parameters, the same name and value once."""
     said = url + "".join(name + value for name, value in sorted(set(form)))
@@ -36,7 +42,7 @@ def sign(token: Secret, url: str, form: Sequence[tuple[str, str]]) -> str:
 def _forms_of(url: str) -> list[str]:
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
-    port = {"https": ":443", "http": ":80"}.get(scheme, "")
+    port = {"https": ":443", "wss": ":443", "http": ":80"}.get(scheme, "")
     other = host.removesuffix(port) if host.endswith(port) else host + port
     return [url, f"{scheme}://{other}{slash}{path}"]
 

@@ -1,7 +1,7 @@
-"""The channel for calls that were recorded: a watched folder, Twilio's callbacks, signed webhooks, uploads.
+"""The channel for calls: a watched folder, Twilio's callbacks, signed webhooks, uploads; and streams of calls that run.
 
 A recording is a message whose words are heard later. Each call is a conversation of its own. Nothing can be said
-through this channel: the call is over.
+through this channel.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import msgspec
 from msgspec import Meta
 
 from channels import _phone_call as calls
+from channels import _phone_live as live
+from channels import _phone_media as media
 from channels import _phone_twilio as twilio
 from channels import _standard_webhooks as webhooks
 from channels._phone_folder import DONE, FAILED, Folder, Found
@@ -89,7 +91,10 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = ()
     tokens: Annotated[
         tuple[Annotated[str, Meta(pattern="^[0-9a-f]{64}$")], ...],
-        Meta(description="sha256 in hex of the tokens that may upload to `/v1/recordings`."),
+        Meta(
+            description="sha256 in hex of the tokens that may upload to `/v1/recordings` and stream calls to "
+            "`/calls/vosk/<account>`."
+        ),
     ] = ()
     recordings_url: Annotated[
         str, Meta(description="Beginning of the links in webhooks that `recordings_authorization` is sent to.")
@@ -256,7 +261,7 @@ class Phone:
     # --- uploads
 
     def may_upload(self, token: str) -> bool:
-        """Whether a bearer token may bring recordings, in constant time."""
+        """Whether a bearer token may bring recordings and calls, in constant time."""
         digest = hashlib.sha256(token.encode(errors="replace")).hexdigest()
         fits = [hmac.compare_digest(digest, known) for known in self._settings.tokens]
         return any(fits)
@@ -282,17 +287,40 @@ class Phone:
         address: str = self._settings.audiosocket
         return address
 
-    def streamed(self, file: Attachment, call_id: str, id: str, at: datetime) -> Inbound:
-        """A call that was streamed to us, as a message once it is over."""
-        return calls.inbound(
-            calls.Call(call_id=call_id, at=at),
-            account=self.account,
-            external_id=id,
-            file=file,
-            received_at=at,
-            language=self._settings.language,
-            raw=b"",
-        )
+    @property
+    def language(self) -> str:
+        """What is spoken in the calls; empty when it is to be found out."""
+        language: str = self._settings.language
+        return language
+
+    def opens_stream(self, request: Request) -> None:
+        """Check that it is Twilio that opens a media stream. Raises :class:`BadSignature`."""
+        if not self._settings.twilio_token:
+            raise BadSignature("this account does not know Twilio")
+        twilio.verify_stream(self._settings.twilio_token, request.url, request.headers)
+
+    def streamed(self, started: media.Started) -> tuple[calls.Call, tuple[str, ...]]:
+        """The call of a media stream, and its tracks in the order of a recording's channels.
+
+        Raises:
+            BadSignature: it is another account's. BadPayload: a stream of something else.
+        """
+        if started.accountSid not in ("", self._settings.twilio_account):
+            raise BadSignature("another Twilio account")
+        tracks = tuple(dict.fromkeys(started.tracks))
+        if not tracks or not set(tracks) <= {"inbound", "outbound"}:
+            raise BadPayload("a stream has the tracks `inbound`, `outbound` or both")
+        by_speaker = {"customer": "inbound", "agent": "outbound"}
+        call = calls.read({**started.customParameters, "call_id": started.callSid}, self._zone)
+        return call, tracks if len(tracks) == 1 else tuple(by_speaker[speaker] for speaker in self.speakers)
+
+    def known(self, said: Mapping[str, object]) -> calls.Call:
+        """What is told of a call that begins."""
+        return calls.read(said, self._zone)
+
+    def begun(self, call: calls.Call, id: str, at: datetime) -> Inbound:
+        """A call that runs, as its first message; ``id`` names this stream of it."""
+        return live.begun(call, account=self.account, id=id, at=at, language=self._settings.language)
 
     # --- the folder
 

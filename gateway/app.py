@@ -16,6 +16,7 @@ from channels.phone import Phone
 from gateway.audiosocket import AudioSocket
 from gateway.blobs import Blobs
 from gateway.calendar import Calendar
+from gateway.calls import CALLS
 from gateway.config import Loaded, channel_settings, sink_settings, system_settings
 from gateway.context import GATEWAY, Gateway, utc_now
 from gateway.desk.leases import Leases
@@ -39,6 +40,7 @@ from gateway.systems import System
 from gateway.wake import LocalWake
 from gateway.web import (
     callbacks,
+    calls,
     control,
     desk,
     doors,
@@ -58,7 +60,7 @@ log = logging.getLogger(__name__)
 RESTART_PAUSE = 1.0
 
 #: The areas of the web server; the doors come from the configured channels.
-AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control, recordings)
+AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control, recordings, calls)
 
 
 def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Store | None = None) -> Gateway:
@@ -97,6 +99,7 @@ def application(gateway: Gateway) -> web.Application:
     problems.install(app)
     app.add_routes(doors.routes(gateway))
     visitor.setup(app)
+    calls.setup(app)
     for area in AREAS:
         app.add_routes(area.routes())
     app.cleanup_ctx.append(_opened)
@@ -117,8 +120,9 @@ async def _working(app: web.Application) -> AsyncIterator[None]:
     watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if _is_asked(channel)]
     kinds = (Flow, Hearing, Listening, Outbox, Leases, Housekeeping, Linking)
     own: tuple[Worker, ...] = tuple(kind(gateway) for kind in kinds)
-    lines = [AudioSocket(gateway, c) for c in gateway.channels.values() if isinstance(c, Phone) and c.audiosocket]
-    jobs: tuple[Worker, ...] = (*own, *watchers, *lines)
+    phones = [channel for channel in gateway.channels.values() if isinstance(channel, Phone)]
+    lines = [AudioSocket(app[CALLS], phone) for phone in phones if phone.audiosocket]
+    jobs: tuple[Worker, ...] = (*own, *watchers, *lines, *([app[CALLS]] if phones else []))
     workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
     yield
     for worker in workers:

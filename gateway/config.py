@@ -151,6 +151,9 @@ class SpeechSettings(_Section, frozen=True):
     workers: Annotated[int, Meta(ge=0, description="Processes that hear recordings; 0 for one on each core.")] = 0
     memory_mb: Annotated[int, Meta(ge=0, description="Memory that one of them may use, in MB; 0 for no limit.")] = 0
     max_hours: Annotated[float, Meta(gt=0, description="Longest recording that is heard.")] = 6.0
+    live_calls: Annotated[
+        int, Meta(ge=0, description="Calls heard while they run; more are kept and heard when they are over.")
+    ] = 32
     max_file: Annotated[int, Meta(gt=0, description="Largest recording that is kept, in bytes.")] = 500 * 1024 * 1024
     mirrors: Annotated[
         tuple[str, ...], Meta(description="Where `allears models pull` looks for `<name>.zip`, in this order.")

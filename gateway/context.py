@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.sinks.base import Sink
     from gateway.systems import System
     from normalizer.rules import Rules
+    from transcription.base import Transcript
 
 
 def utc_now() -> datetime:
@@ -51,6 +52,8 @@ class Gateway:
     """The company's own systems, where actions are carried out."""
     shelf: Path = Path("models")
     """The folder of the speech models."""
+    heard_live: dict[str, tuple[str, Transcript]] = field(default_factory=dict)
+    """(conversation, transcript) of recordings, by digest, that were heard while they were spoken."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
 

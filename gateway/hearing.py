@@ -16,9 +16,9 @@ from pathlib import Path
 from channels.base import Attachment, Call, ChannelError, FetchesFiles, RecordsCalls, Refused, Unauthorized
 from gateway import wake
 from gateway.context import Gateway
-from gateway.store.base import NotFound, StoreError, StoreUnavailable, ToHear
+from gateway.store.base import NotFound, Recording, StoreError, StoreUnavailable, ToHear
 from gateway.tools import GatewayTools
-from transcription.base import AudioError, ModelError, SpeechError
+from transcription.base import AudioError, ModelError, SpeechError, Transcript
 from transcription.job import CALL, Job, Limits
 from transcription.model_folder import in_use
 from transcription.pool import Pool
@@ -63,6 +63,7 @@ class Hearing:
     async def step(self) -> None:
         """Start what can be started; returns at once. A finished recording signals for the next."""
         now = self._gateway.clock()
+        await self._settle_live()
         await self._let_go(now - PATIENCE)
         self._running = {place: task for place, task in self._running.items() if not task.done()}
         room = 2 * (self._pool.size if self._pool else 1) - len(self._running)
@@ -82,6 +83,20 @@ class Hearing:
     async def idle(self) -> None:
         """Wait until nothing is being heard."""
         await asyncio.gather(*self._running.values())
+
+    async def _settle_live(self) -> None:
+        """Recordings that were heard while they were spoken need not be heard again, nor wait for others."""
+        for digest, (conversation, transcript) in tuple(self._gateway.heard_live.items()):
+            for one in await self._gateway.store.recordings(conversation):
+                if one.digest == digest:
+                    if one.state == "waiting":
+                        await self._settle_heard(one, transcript)
+                    self._gateway.heard_live.pop(digest, None)
+
+    async def _settle_heard(self, one: Recording, transcript: Transcript) -> None:
+        await self._gateway.store.settle_recording(one.inbox_id, one.place, "heard", transcript=transcript)
+        self._gateway.wake.signal(wake.INBOX)
+        self._gateway.wake.signal(wake.LISTENING)
 
     async def _let_go(self, before: datetime) -> None:
         if await self._gateway.store.defer_recordings(before):
@@ -147,9 +162,7 @@ class Hearing:
             job = await self._job(one, digest)
             transcript = await pool.transcribe(job)
         self._gateway.metrics.running(PART)
-        await store.settle_recording(recording.inbox_id, recording.place, "heard", transcript=transcript)
-        self._gateway.wake.signal(wake.INBOX)
-        self._gateway.wake.signal(wake.LISTENING)
+        await self._settle_heard(recording, transcript)
 
     async def _job(self, one: ToHear, digest: str) -> Job:
         channel = self._gateway.channels.get((one.message.channel, one.message.account))

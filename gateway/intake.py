@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -82,7 +83,7 @@ async def _keep_raw(gateway: Gateway, message: Inbound) -> Inbound:
 
 async def _keep(gateway: Gateway, attachment: Attachment) -> Attachment:
     if isinstance(attachment, LocalFile):
-        pieces = _file(attachment.path)
+        pieces = pieces_of(attachment.path)
         # Nobody outside chose this file, and a long call is larger than what a stranger may send.
         limit = max(gateway.config.limits.file, gateway.config.speech.max_file)
         return await gateway.blobs.put(pieces, name=attachment.name, type=attachment.type, limit=limit)
@@ -93,7 +94,8 @@ async def _keep(gateway: Gateway, attachment: Attachment) -> Attachment:
     )
 
 
-async def _file(path: str) -> AsyncIterator[bytes]:
+async def pieces_of(path: str | Path) -> AsyncIterator[bytes]:
+    """A file of this machine, piece by piece. Raises OSError."""
     with await asyncio.to_thread(open, path, "rb") as file:
         while piece := await asyncio.to_thread(file.read, PIECE):
             yield piece

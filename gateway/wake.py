@@ -31,6 +31,11 @@ def conversation(id: str) -> str:
     return f"conversation:{id}"
 
 
+def call(id: str) -> str:
+    """The topic of the call that runs in a conversation: what is being said comes with it as a hint."""
+    return f"call:{id}"
+
+
 class Listener:
     """Waits for its topics. Signals between two calls of :meth:`next` are one wake-up."""
 

@@ -41,7 +41,7 @@ class Following:
         languages: Sequence[str] = (),
         phrases: Sequence[str] = (),
     ) -> None:
-        self._live, self._skip, self._rate, self._speakers = live, skip, rate, speakers
+        self._live, self._skip, self._rate, self.speakers = live, skip, rate, speakers
         self._languages, self._phrases = tuple(languages), tuple(phrases)
         self._frame = 2 * len(speakers)
         self._file = path.open("rb")
@@ -83,6 +83,10 @@ class Following:
             segments=tuple(sorted(self.segments, key=lambda one: (one.start, one.end))),
         )
 
+    def stop(self, why: str) -> None:
+        """Hear no more of this call."""
+        self.deaf, self.partial = why, ()
+
     def close(self) -> None:
         """Give the ear and the file back."""
         self._file.close()
@@ -108,14 +112,14 @@ class Following:
     async def _opened(self) -> LiveEar:
         languages = (self.language,) if self.segments else self._languages
         self._ear = await self._live.listen(
-            rate=self._rate, speakers=self._speakers, languages=languages, phrases=self._phrases
+            rate=self._rate, speakers=self.speakers, languages=languages, phrases=self._phrases
         )
         return self._ear
 
     def _taken(self, heard: Heard) -> list[Segment]:
         """The new utterances, at their times in the call; what was known before a process died is not new."""
         later = self._began / self._frame / self._rate
-        known = {speaker: self._heard_of(speaker) for speaker in self._speakers}
+        known = {speaker: self._heard_of(speaker) for speaker in self.speakers}
         placed = (_placed(one, later, known[one.speaker]) for one in heard.segments)
         fresh = [one for one in placed if one is not None]
         self.partial = heard.partial
@@ -137,11 +141,11 @@ class Following:
         if self._ear is not None:
             self._ear.close()
             self._ear = None
-        back = min(self._heard_of(speaker) for speaker in self._speakers)
+        back = min(self._heard_of(speaker) for speaker in self.speakers)
         self._began = self._at = int(back * self._rate) * self._frame
 
     def _give_up(self, why: str) -> None:
-        self.deaf, self.partial = why, ()
+        self.stop(why)
         self.close()
 
 
