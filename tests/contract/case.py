@@ -4,9 +4,10 @@
 
 - ``SETTINGS``: a working account's settings; ``UNSAFE``: the same without the credential that must not be missing;
 - ``SECRETS``: strings that may never be seen in a log, repr or error;
-- ``sign(body, at, id="…") -> headers``: the headers of a good delivery;
+- ``sign(body, at, id="…")``: the headers of a good delivery, or its query with ``SIGNED_IN = "query"``;
 - ``EXPECTED``: what ``text.*`` says, one dict of ``Inbound`` attributes (``sender`` is the sender's id) per message;
 - for a channel that we ask: ``Provider`` instead of ``sign`` (see :class:`FakeProvider`);
+- optional: ``sealed(body)``, where captures are kept readable and a delivery is encrypted;
 - optional: ``URL`` and ``QUERY`` of its requests, ``HANDSHAKE`` (a whole ``Request``), ``Platform`` (a fake server for
   sending, see :class:`FakePlatform`), ``attachment(blobs, at)`` where the body of ``attachment.*`` has to be made.
 
@@ -91,8 +92,8 @@ class Case:
 
     @property
     def pulls(self) -> bool:
-        """Whether it is a channel that we ask; one that is also called is tested by its requests."""
-        return hasattr(self.channel_type, "deliveries") and not hasattr(self.channel_type, "accept")
+        """Whether it is tested as a channel that we ask; one that is also called is, where its case has a provider."""
+        return hasattr(self.module, "Provider")
 
     def channel(self, **changes: Any) -> Any:
         """A fresh object of the channel, as the gateway makes it."""
@@ -109,21 +110,26 @@ class Case:
         """Make the channel without its credential."""
         self.channel_type(self.account, config.convert(self.module.UNSAFE, self.channel_type.settings))
 
-    def request(self, body: bytes, *, at: datetime = NOW, **changes: Any) -> Request:
-        """A good delivery of a body."""
+    def request(
+        self, body: bytes, *, at: datetime = NOW, signed: Mapping[str, str] | None = None, **changes: Any
+    ) -> Request:
+        """A good delivery of a body; ``signed`` puts other credentials into the place of good ones."""
+        signed = self.module.sign(body, at) if signed is None else signed
+        in_query = getattr(self.module, "SIGNED_IN", "headers") == "query"
         request = Request(
             body=body,
             at=at,
-            headers=self.module.sign(body, at),
+            headers={} if in_query else signed,
             url=getattr(self.module, "URL", f"https://intake.example/in/{self.name}/{self.account}"),
-            query=getattr(self.module, "QUERY", {}),
+            query=getattr(self.module, "QUERY", {}) | (dict(signed) if in_query else {}),
         )
         return msgspec.structs.replace(request, **changes)
 
     def fixture(self, kind: str) -> bytes:
         """A captured request's body. Raises FileNotFoundError, which fails the promise that needs it."""
         for path in sorted((CHANNELS / self.name).glob(f"{kind}.*")):
-            return path.read_bytes()
+            body = path.read_bytes()
+            return self.module.sealed(body) if hasattr(self.module, "sealed") else body
         raise FileNotFoundError(f"tests/channels/{self.name}/{kind}.* is missing")
 
     @property

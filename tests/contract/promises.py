@@ -86,8 +86,8 @@ async def signature(house: House) -> None:
     good = house.case.module.sign(body, NOW)
     stale = house.case.module.sign(body, NOW - timedelta(days=400))
     wrong = [{}, dict.fromkeys(good, ""), {k: _bent(v) for k, v in good.items()}]
-    for headers in wrong + [stale] * (stale != good):  # a header that carries no time cannot be stale
-        answer = await house.deliver(house.case.request(body, headers=headers))
+    for signed in wrong + [stale] * (stale != good):  # a credential that carries no time cannot be stale
+        answer = await house.deliver(house.case.request(body, signed=signed))
         assert answer.status in (401, 403), f"{answer.status} for a request that nobody vouches for"
     assert not await house.rows()
     assert not await house.quarantined()
@@ -102,12 +102,12 @@ def _bent(value: str) -> str:
 async def raw_body(house: House) -> None:
     """The signature covers the bytes that came: one byte more or moved is another request."""
     body = house.case.fixture("text")
-    headers = house.case.module.sign(body, NOW)
+    signed = house.case.module.sign(body, NOW)
     moved = body.replace(b'":"', b'": "', 1) if b'":"' in body else body.replace(b'": "', b'":"', 1)
     assert moved != body
     for changed in (body + b" ", moved):
         with pytest.raises(BadSignature):
-            house.case.channel().accept(house.case.request(changed, headers=headers))
+            house.case.channel().accept(house.case.request(changed, signed=signed))
 
 
 async def handshake(house: House) -> None:
