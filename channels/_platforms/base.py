@@ -101,6 +101,8 @@ class Platform(ABC):
     name: ClassVar[str]
     again_after: ClassVar[tuple[float, ...]] = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 60.0, 60.0, 120.0, 300.0)
     """Seconds between two attempts to deliver; after the last one the event is lost."""
+    acts: ClassVar[tuple[str, ...]] = ()
+    """What else a customer can do there (``block``), see :meth:`act`."""
 
     def __init__(
         self, *, door: str = "", host: str = "127.0.0.1", port: int = 0, pace: float = 1.0, seed: int = 1
@@ -257,6 +259,10 @@ class Platform(ABC):
         for event in ([] if strange is None else [strange]) + self.events(said):
             self.deliver(event)
         return said.id
+
+    def act(self, what: str, person: str) -> None:  # noqa: ARG002 - most have none
+        """A customer does one of :attr:`acts`. Raises :class:`KeyError`."""
+        raise KeyError(what)
 
     def _write(self, said: Saying) -> None:
         for line in self.lines:

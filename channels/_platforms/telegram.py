@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -32,6 +32,12 @@ SENDS = {
     "sendAudio": "audio",
     "sendVideo": "video",
 }
+#: The smallest picture of WebP's.
+STICKER = File(
+    name="sticker.webp",
+    type="image/webp",
+    data=bytes.fromhex("52494646240000005745425056503820180000003001009d012a0100010002003425a400037000fefb940000"),
+)
 _THREAD = re.compile(r"(?P<chat>-?\d+)(#(?P<topic>\d+))?(@(?P<business>\w+))?")
 
 
@@ -39,6 +45,7 @@ class Telegram(Platform):
     """One bot. ``say`` takes threads as the channel names them: ``<chat>``, ``<chat>#<topic>``, ``<chat>@<business>``."""
 
     name: ClassVar[str] = "telegram"
+    acts = ("block", "unblock", "location", "contact", "sticker")
     secret = "simulated-secret-of-nobody"  # noqa: S105
 
     def __init__(self, **where: Any) -> None:
@@ -96,6 +103,19 @@ class Telegram(Platform):
     def strange(self, said: Saying) -> Any:  # noqa: ARG002
         return self._update("quantum_poll", {"chat": {"id": 1}, "spin": ["up", "down"]})
 
+    def act(self, what: str, person: str) -> None:
+        who = self.person(person)
+        contact = {"phone_number": "+8613800138000", "first_name": who.name, "user_id": int(who.id)}
+        sticker = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
+        doing: dict[str, Callable[[], None]] = {
+            "block": lambda: self.block(person),
+            "unblock": lambda: self.block(person, back=True),
+            "location": lambda: self.send(person, location={"latitude": 31.2304, "longitude": 121.4737}),
+            "contact": lambda: self.send(person, contact=contact),
+            "sticker": lambda: self.send(person, sticker={**sticker, **self._whole(STICKER)}),
+        }
+        doing[what]()
+
     def block(self, person: str, *, back: bool = False) -> None:
         """Somebody blocks the bot, or takes it ``back``."""
         who = self.person(person)
@@ -148,9 +168,13 @@ class Telegram(Platform):
             parts.append({**part, "caption": said.text} if n == 0 and said.text else part)
         return parts
 
-    def _media(self, file: File) -> dict[str, Any]:
+    def _whole(self, file: File) -> dict[str, Any]:
         id = self.keep(file)
-        whole = {"file_id": id, "file_unique_id": f"u{id}", "file_size": len(file.data)}
+        return {"file_id": id, "file_unique_id": f"u{id}", "file_size": len(file.data)}
+
+    def _media(self, file: File) -> dict[str, Any]:
+        whole = self._whole(file)
+        id = whole["file_id"]
         named = {**whole, "file_name": file.name, "mime_type": file.type}
         if file.type == "image/jpeg":
             small = {**whole, "file_id": f"{id}-small", "file_unique_id": f"s{id}", "file_size": 900}
@@ -184,7 +208,7 @@ class Telegram(Platform):
         headers = {**call.headers, SECRET_HEADER: "a-guess"}
         return Call(url=call.url, headers=headers, body=call.body)
 
-    async def took(self, call: Call, status: int, body: bytes) -> None:
+    async def took(self, call: Call, status: int, body: bytes) -> None:  # noqa: ARG002
         """An answer that names a method is a call of the bot's."""
         if 200 <= status < 300 and body.startswith(b"{"):
             told = json.loads(body)
