@@ -69,7 +69,7 @@ def _covered(segment: Segment, hidden: Sequence[Span]) -> Segment:
 
 
 def _says_number(word: Word) -> bool:
-    return word.text[:1].isdigit() or bool(numbers((word, word)))
+    return any(char.isdigit() for char in word.text) or bool(numbers((word, word)))
 
 
 def _stars(text: str) -> str:

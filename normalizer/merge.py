@@ -22,7 +22,18 @@ _PASSING = frozenset({"other", "praise", "chaser", "enquiry", "request", "sugges
 _LISTS = (
     (
         What,
-        ("demands", "products", "order_numbers", "tracking_numbers", "amounts", "dates", "places", "people", "urls"),
+        (
+            "demands",
+            "products",
+            "order_numbers",
+            "tracking_numbers",
+            "amounts",
+            "dates",
+            "places",
+            "people",
+            "urls",
+            "doubts",
+        ),
     ),
     (Complainant, ("names", "phones", "emails")),
     (Gravity, ("risks",)),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from channels.base import Inbound
-from normalizer import merge
+from normalizer import doubts, merge
 from normalizer.entities.dates import local_time
 from normalizer.findings import Findings, find
 from normalizer.record import Arrival, Complainant, ComplaintRecord, Evidence, EvidenceFile, Found, Standing, What
@@ -62,6 +62,11 @@ def normalize(
         return _quiet(record, message, key)
     for source in _sources(message, key, rules, transcript):
         record = _read(record, source, message, rules, country=country, timezone=timezone)
+    record = doubts.settled(record, key)
+    if transcript is not None:
+        spoken_in, at = message.language or transcript.language, local_time(message.at, timezone)
+        new = doubts.in_doubt(transcript, rules, country=country, at=at, language=spoken_in)
+        record = doubts.noted(record, new)
     return _with_sender(record, message, key)
 
 

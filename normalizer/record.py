@@ -122,6 +122,8 @@ class What(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Found[str], ...] = ()
     people: tuple[Found[str], ...] = ()
     urls: tuple[Found[str], ...] = ()
+    doubts: tuple[Found[str], ...] = ()
+    """Numbers that were said and not heard well: to be asked about (:mod:`normalizer.doubts`)."""
 
 
 class Gravity(msgspec.Struct, frozen=True, kw_only=True):

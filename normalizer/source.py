@@ -13,7 +13,7 @@ from normalizer.mask import mask_plain
 from normalizer.record import Evidence
 from normalizer.rules import Rules
 from normalizer.text import Text
-from transcription.base import Segment, Transcript, Word
+from transcription.base import UNHEARD, Segment, Transcript, Word
 
 #: A word heard with less confidence never becomes a fact.
 MIN_HEARD = 0.6
@@ -106,8 +106,11 @@ def _sentences(plain: str) -> list[tuple[int, int]]:
     return spans
 
 
-def spoken(transcript: Transcript, rules: Rules) -> Source:
-    """What the customer said in a recording; words that were not heard well are left out."""
+def spoken(transcript: Transcript, rules: Rules, *, trusting: bool = False) -> Source:
+    """What the customer said in a recording; words that were not heard well are left out.
+
+    ``trusting`` keeps doubtful numbers, with a nought for a digit that was not understood: to see what they would be.
+    """
     parts: list[str] = []
     moments: list[tuple[int, float, float]] = []
     length = 0
@@ -116,6 +119,8 @@ def spoken(transcript: Transcript, rules: Rules) -> Source:
             continue
         for word in segment.words or (_whole(segment),):
             heard = word.text if word.confidence >= MIN_HEARD else _UNHEARD
+            if trusting and any(char.isdigit() for char in word.text):
+                heard = word.text.replace(UNHEARD, "0")
             glue = "" if not parts or (_han(parts[-1][-1:]) and _han(heard[:1])) else " "
             moments.append((length + len(glue), word.start, word.end))
             parts.append(glue + heard)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from transcription.base import Segment, Transcript, Word, readable
+from transcription.base import SURE, UNHEARD, Segment, Transcript, Word, readable
 
 _UNITS = {word: n for n, word in enumerate("zero one two three four five six seven eight nine".split())} | {
     "oh": 0,
@@ -56,6 +56,8 @@ _COUNTED = ("dollar", "euro", "pound", "yuan", "rmb", "cent", "percent", "o'cloc
 _COUNTED_HAN = "块元圆角毛分年月日号点时天个件次"
 #: Longest pause inside a number that is read out in groups, in seconds.
 PAUSE = 3.0
+#: Words that may be missing inside a number, and the longest pause beside one at its edge, in seconds.
+GAP, EDGE = 2, 0.3
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,56 @@ def _rewritten(segment: Segment) -> Segment:
     found = numbers(segment.words)
     if not found:
         return segment
+    words = _with_gaps(_in_digits(segment, found))
+    return msgspec.structs.replace(segment, words=words, text=readable(words))
+
+
+def _in_digits(segment: Segment, found: Sequence[Number]) -> list[Word]:
     words: list[Word] = []
     at = 0
     for number in found:
         said = Word(text=number.digits, start=number.start, end=number.end, confidence=number.confidence)
         words += [*segment.words[at : number.first], said]
         at = number.last
-    words += segment.words[at:]
-    return msgspec.structs.replace(segment, words=tuple(words), text=readable(words))
+    return [*words, *segment.words[at:]]
+
+
+def _with_gaps(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Numbers with something inside or right beside them that was not understood: one doubtful number, ``47…1``."""
+    made: list[Word] = []
+    gap: list[Word] = []
+    for word in words:
+        if word.confidence < SURE and not word.text[0].isdigit():
+            gap.append(word)
+        elif gap and made and _is_digits(made[-1]) and _is_digits(word) and len(gap) <= GAP:
+            made[-1] = _doubtful(made[-1], gap[0], word)
+            gap = []
+        else:
+            _close(made, gap, word)
+            gap = []
+    _close(made, gap, None)
+    return tuple(made)
+
+
+def _close(made: list[Word], gap: list[Word], word: Word | None) -> None:
+    """A gap that lies between no two numbers may still hide a first or last digit."""
+    if gap and made and _is_digits(made[-1]) and gap[0].text == UNHEARD and gap[0].start - made[-1].end < EDGE:
+        made[-1] = _doubtful(made[-1], gap.pop(0))
+    if gap and word and _is_digits(word) and gap[-1].text == UNHEARD and word.start - gap[-1].end < EDGE:
+        word = _doubtful(gap.pop(), word)
+    made += gap
+    if word is not None:
+        made.append(word)
+
+
+def _doubtful(*parts: Word) -> Word:
+    text = "".join(UNHEARD if part.confidence < SURE and not part.text[0].isdigit() else part.text for part in parts)
+    sure = min(part.confidence for part in parts)
+    return Word(text=text, start=parts[0].start, end=parts[-1].end, confidence=min(sure, SURE / 2))
+
+
+def _is_digits(word: Word) -> bool:
+    return any(char.isdigit() for char in word.text)
 
 
 def _is_number(text: str) -> bool:
