@@ -20,6 +20,7 @@ from gateway.cli import (
     operate,
     parse,
     serve,
+    simulate,
     speech_models,
     transcribe,
 )
@@ -43,6 +44,7 @@ GROUPS = (
     agents,
     transcribe,
     speech_models,
+    simulate,
 )
 
 
