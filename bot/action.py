@@ -42,7 +42,8 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """``send`` are the values that go out with it, ``returns`` those that must come back and may be used in the answer.
+    """``send`` are the values that go out with it, ``returns`` those that come back and may be said in the answer; an answer
+    that lacks one of its values is not given.
 
     ``system`` names the table ``[systems.<name>]`` of the configuration: where it is sent and with which secret.
     """

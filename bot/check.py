@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from bot.action import Action
 from bot.knowledge import LANGUAGES, Entry, Knowledge
 from bot.patterns import Pattern
 from bot.template import BUILT_IN, Text
@@ -45,6 +46,9 @@ def check(knowledge: Knowledge) -> list[Finding]:
         found += _promises(entry)
         found += _stranding(entry)
         found += _loops(entry, knowledge)
+        found += _carries_out(entry, knowledge)
+    for action in knowledge.actions.values():
+        found += _unsafe(action, knowledge)
     found += _shadows(knowledge)
     found += _phrases(knowledge)
     found += _calibration(knowledge)
@@ -150,8 +154,7 @@ def _bare(text: Text) -> set[str]:
 
 
 def _translations(entry: Entry, knowledge: Knowledge) -> Iterator[Finding]:
-    used = [language for language in LANGUAGES if any(language in each.answer for each in knowledge.entries.values())]
-    for language in used:
+    for language in _used_languages(knowledge):
         lacking = [
             name
             for name, texts in (
@@ -175,6 +178,51 @@ def _promises(entry: Entry) -> Iterator[Finding]:
         for variant in text.variants:
             if found := _PROMISE.search(variant.say):
                 yield _at(entry, "warning", "promise", f"({language}) promises “{found.group()}” without a person")
+
+
+def _unsafe(action: Action, knowledge: Knowledge) -> Iterator[Finding]:
+    """What moves money or changes something must be confirmed; money goes to a person, or has a limit."""
+
+    def at(level: Level, kind: str, text: str) -> Finding:
+        return Finding(action.file, action.line, level, kind, f"`{action.name}` {text}")
+
+    if action.effect == "money" and action.approve != "always":
+        if action.approve == "never":
+            yield at(
+                "error", "unsafe", "pays without a person; write `approve: above` with a limit, or `approve: always`"
+            )
+        if action.limit is None or action.amount not in action.send:
+            yield at(
+                "error",
+                "unsafe",
+                "pays without a limit; write `limit: 200 CNY`, and `amount` with a value that is sent",
+            )
+    lacking = [language for language in _used_languages(knowledge) if not action.confirm.get(language)]
+    if action.effect != "read" and lacking:
+        yield at("error", "unsafe", f"is not confirmed by the customer in {', '.join(lacking)} (`confirm`)")
+    if not any(entry.action == action.name for entry in knowledge.entries.values()):
+        yield at("warning", "unreachable", "is used by no entry")
+
+
+def _carries_out(entry: Entry, knowledge: Knowledge) -> Iterator[Finding]:
+    """The values that an action sends must be asked for, and its sum must be one."""
+    action = knowledge.actions.get(entry.action)
+    if action is None:
+        return
+    slots = {slot.name: slot for slot in entry.slots}
+    for name in action.send:
+        if name not in slots:
+            yield _at(
+                entry, "error", "stranding", f"sends {{{name}}} with `{action.name}` without a slot that asks for it"
+            )
+    if action.amount and (slot := slots.get(action.amount)) and slot.type != "amount":
+        yield _at(
+            entry, "error", "unsafe", f"asks for the sum {{{action.amount}}} as {slot.type}; write `type: amount`"
+        )
+
+
+def _used_languages(knowledge: Knowledge) -> list[str]:
+    return [language for language in LANGUAGES if any(language in each.answer for each in knowledge.entries.values())]
 
 
 def _phrases(knowledge: Knowledge) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from bot.acceptor import forbidden
 from bot.decision import Step
 from bot.knowledge import Entry
 from bot.similarity import Near
+from bot.words import Utterance
 
 if TYPE_CHECKING:
     from bot.view import View
@@ -45,6 +46,13 @@ SAME = 0.75
 MOST_PARTS = 3
 _SENTENCE = re.compile(
     r"[?？!！。;；\n]+|，?另外|，?还有(?=.{3})|，?還有(?=.{3})|,? (?:and )?also |\band (?=how|what|when|where|can|do|is)"
+)
+
+#: What stands before a value and says what it is.
+_LABEL = re.compile(
+    r"(?:订单|訂單|运单|運單|快递|物流)?(?:编号|編號|单号|單號|号码|號碼|(?<=订单)号|(?<=訂單)號)\s*(?:是|为|為|[:：#])?|(?:金额|金額|一共|总共|總共)"
+    r"|\b(?:for |of |my |the )*(?:order|tracking) (?:number|no\.?|id)\b[:#]?|#",
+    re.IGNORECASE,
 )
 
 Verdict = Literal["answer", "offer", "none"]
@@ -103,8 +111,20 @@ def _find(view: View) -> Match:
         return Match("none", steps=(Step(rule="match", verdict="none", detail="too long or empty for an answer"),))
     if not fired and (view.is_grievance or not view.scan.touched):
         return Match("none", steps=(Step(rule="match", verdict="none", detail="no rule fired"),))
-    near = view.knowledge.index.nearest(view.utterance, fired)
+    near = view.knowledge.index.nearest(_question(view, fired), fired)
     return _judge(view, fired, near)
+
+
+def _question(view: View, fired: list[str]) -> Utterance:
+    """The message without the values that an entry would ask for: "refund 80 yuan for order 123" asks for a refund."""
+    types = {slot.type for name in fired for slot in view.knowledge.entries[name].slots}
+    said = [quote for type, quote in view.values_said if type in types]
+    if not said:
+        return view.utterance
+    text = view.turn.text
+    for quote in sorted(said, key=len, reverse=True):
+        text = text.replace(quote, " ")
+    return view.knowledge.utterance(_LABEL.sub(" ", text))
 
 
 def _is_whole(view: View, fired: list[str]) -> str:

@@ -6,7 +6,7 @@ Nothing of Python is evaluated: a variable is a name, a condition is one of five
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,14 +82,21 @@ class Text:
 
     def say(self, variables: Mapping[str, str], open_now: bool = True) -> str:
         """The text for this customer, or an empty one where no condition holds. An unknown value shows as nothing."""
-        for each in self.variants:
-            if each.when.holds(variables, open_now):
-                return fill(each.say, variables)
-        return ""
+        return fill(self.chosen(variables, open_now), variables)
+
+    def chosen(self, variables: Mapping[str, str], open_now: bool = True) -> str:
+        """The text whose condition holds, with its variables still open."""
+        return next((each.say for each in self.variants if each.when.holds(variables, open_now)), "")
 
 
 def plain(text: str) -> Text:
     return Text((Variant(Condition(), text),))
+
+
+def lacks(text: str, names: Iterable[str], variables: Mapping[str, str]) -> list[str]:
+    """Those of ``names`` that the text says and nobody has filled in."""
+    used = set(_VARIABLE.findall(text))
+    return [name for name in names if name in used and not variables.get(name)]
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:

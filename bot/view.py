@@ -108,6 +108,22 @@ class View:
         return found.value if found is not None and self.is_fresh(found.evidence) else None
 
     @cached_property
+    def values_said(self) -> tuple[tuple[str, str], ...]:
+        """(type, words) of the values in this turn that a slot may take."""
+        what, who, key = self.record.what, self.record.who, self.turn.key
+        groups: tuple[tuple[str, tuple[Found[Any], ...]], ...] = (
+            ("order_number", what.order_numbers), ("tracking_number", what.tracking_numbers), ("amount", what.amounts),
+            ("phone", who.phones), ("email", who.emails),
+        )  # fmt: skip
+        return tuple(
+            (type, each.quote)
+            for type, found in groups
+            for value in found
+            for each in value.evidence
+            if each.message == key and each.quote
+        )
+
+    @cached_property
     def kind(self) -> str:
         return self.fresh(self.record.what.kind) or ""
 
@@ -186,11 +202,13 @@ class View:
 
     def answer(self, entry: Entry) -> str:
         """The entry's answer in the nearest language that has one whose condition holds."""
-        for language in FALLBACKS.get(self.language, ("en",)):
-            text = entry.answer.get(language)
-            if text and (said := text.say(self.variables, self.context.open_now)):
-                return said
-        return ""
+        return fill(self.template(entry), self.variables)
+
+    def template(self, entry: Entry) -> str:
+        """The same with its variables still open."""
+        texts = (entry.answer.get(language) for language in FALLBACKS.get(self.language, ("en",)))
+        chosen = (text.chosen(self.variables, self.context.open_now) for text in texts if text)
+        return next(filter(None, chosen), "")
 
     def option(self, key: str, value: str) -> Option:
         return Option(label=self.phrase(key), value=value)

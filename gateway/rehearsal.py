@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from bot.decide import decide
-from bot.decision import Asked, Company, Context, Decision, State, Turn
+from bot.decision import ActionResult, ActionStatus, Asked, Company, Context, Decision, State, Turn
 from bot.knowledge import Knowledge
 from bot.skills.survey import invite
 from channels.base import Inbound, Sender
@@ -18,6 +18,9 @@ from normalizer.rules import Rules
 
 #: A working Friday afternoon in Shanghai.
 START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+
+
+_DECIDED = ("approved", "declined")
 
 
 @dataclass
@@ -45,11 +48,24 @@ class Rehearsal:
         key = f"turn-{self.turns}"
         self.record = self._normalized(text, key, at, language)
         turn = Turn(key=key, text=text, at=at, choice=choice, attachments=attachments, language=language)
-        decision = decide(Asked(turn=turn, state=self.state, record=self.record, context=self.context), self.knowledge)
+        return self._moved_on(turn, self.record)
+
+    def _moved_on(self, turn: Turn, record: ComplaintRecord) -> Decision:
+        decision = decide(Asked(turn=turn, state=self.state, record=record, context=self.context), self.knowledge)
         self.state = decision.state
         if decision.handoff is not None:
             self.context = replace(self.context, owner="", status="waiting_agent")
         return decision
+
+    def hear(self, status: ActionStatus, values: dict[str, str]) -> Decision:
+        """What became of the action under way, as the company's system or a person tells it."""
+        self.turns += 1
+        key = self.state.action.key if self.state.action else ""
+        result = ActionResult(key=key, status=status, values=values, by="desk" if status in _DECIDED else "")
+        at = START + timedelta(minutes=self.turns)
+        turn = Turn(key=f"turn-{self.turns}", text="", at=at, language=self.state.language, result=result)
+        self.record = self.record or self._normalized("", turn.key, at, "")
+        return self._moved_on(turn, self.record)
 
     def invite(self) -> Decision:
         """What the gateway does when an agent closes the case: the survey goes out."""

@@ -10,9 +10,12 @@
     < [order-status]               a reply comes from this entry or skill
     < -                            the bot says nothing
     ! request                      the bot hands over, for this reason
+    = refund                       the bot has this action carried out (``= refund approval``: puts it before a person)
+    * done state=sent; eta=Monday  the company's system answers with these values (or ``refused``, ``failed``, ``unknown``);
+                                   a person says ``approved`` or ``declined``
 
 The ``<`` lines of a turn must be found in order. A turn that hands over without a ``!`` line, or the other way
-round, fails. A turn without ``<`` lines may say anything.
+round, fails; so does one with an action and no ``=`` line. A turn without ``<`` lines may say anything.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import cast, get_args
 
 from msgspec.structs import replace
 
-from bot.decision import Context, Decision
+from bot.decision import ActionCall, ActionStatus, Context, Decision
 from bot.knowledge import LANGUAGES, Knowledge
 from gateway.rehearsal import START, Rehearsal
 from normalizer.rules import Rules
@@ -42,6 +46,8 @@ class Turn:
     choice: str = ""
     expected: list[tuple[int, str]] = field(default_factory=list)
     handoff: str = ""
+    action: str = ""
+    result: tuple[ActionStatus, dict[str, str]] | None = None
     settings: list[tuple[int, str, str]] = field(default_factory=list)
 
 
@@ -81,10 +87,15 @@ def read(text: str, file: str = "conversation") -> list[Turn]:
         elif mark == ">":
             turns.append(_turn(number, rest, settings))
             settings = []
-        elif mark in ("<", "!") and turns and rest:
+        elif mark == "*":
+            turns.append(_result(rest, file, number, settings))
+            settings = []
+        elif mark in ("<", "!", "=") and turns and rest:
             _expect(turns[-1], mark, rest, number)
         else:
-            raise ScriptError(f"{file}:{number}: a line starts with `> `, `< `, `! `, `@ ` or `#`, and `>` comes first")
+            raise ScriptError(
+                f"{file}:{number}: a line starts with `> `, `< `, `! `, `= `, `* `, `@ ` or `#`, and `>` comes first"
+            )
     return turns
 
 
@@ -101,9 +112,27 @@ def _turn(line: int, rest: str, settings: list[tuple[int, str, str]]) -> Turn:
     return Turn(line, text=rest, settings=settings)
 
 
+def _result(rest: str, file: str, line: int, settings: list[tuple[int, str, str]]) -> Turn:
+    try:
+        return Turn(line, result=result(rest), settings=settings)
+    except ValueError as error:
+        raise ScriptError(f"{file}:{line}: {error}") from error
+
+
+def result(source: str) -> tuple[ActionStatus, dict[str, str]]:
+    """Read ``done state=sent; eta=Monday``. Raises ValueError saying what forms there are."""
+    status, _, rest = source.partition(" ")
+    if status not in get_args(ActionStatus):
+        raise ValueError(f"`{status}` is none of {', '.join(get_args(ActionStatus))}")
+    pairs = (pair.partition("=") for pair in rest.split(";") if pair.strip())
+    return cast(ActionStatus, status), {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def _expect(turn: Turn, mark: str, rest: str, line: int) -> None:
     if mark == "!":
         turn.handoff = rest
+    elif mark == "=":
+        turn.action = rest
     else:
         turn.expected.append((line, rest))
 
@@ -131,7 +160,7 @@ def run(text: str, file: str, knowledge: Knowledge, rules: Rules) -> Result:
                 rehearsal.invite()
             else:
                 rehearsal.context = _set(rehearsal.context, name, value, f"{file}:{line}")
-        decision = rehearsal.say(turn.text, choice=turn.choice)
+        decision = rehearsal.hear(*turn.result) if turn.result else rehearsal.say(turn.text, choice=turn.choice)
         failures += _compare(turn, decision, file)
         entries |= {decision.entry} if decision.entry else set()
     return Result(tuple(failures), frozenset(entries), len(turns))
@@ -153,8 +182,16 @@ def _compare(turn: Turn, decision: Decision, file: str) -> Iterator[Failure]:
     for line, wanted in turn.expected:
         if not _found(wanted, said):
             yield Failure(file, line, wanted, shown)
+    action = named(decision.action)
+    if turn.action != action:
+        yield Failure(file, turn.line, f"= {turn.action or 'no action'}", f"= {action or 'no action'}: {shown}")
     if turn.handoff != reason:
         yield Failure(file, turn.line, f"! {turn.handoff or 'no hand-off'}", f"! {reason or 'no hand-off'}: {shown}")
+
+
+def named(call: ActionCall | None) -> str:
+    """An action as a conversation file writes it."""
+    return "" if call is None else f"{call.name} approval" if call.approval else call.name
 
 
 def _found(wanted: str, said: list[tuple[str, str]]) -> bool:

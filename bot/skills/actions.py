@@ -13,7 +13,7 @@ from bot.decision import ActionCall, ActionResult, Reply
 from bot.knowledge import Entry, pick
 from bot.skills import slots
 from bot.skills.handoff import hand_off
-from bot.template import fill
+from bot.template import fill, lacks
 from bot.view import Outcome, View
 
 #: What a person has to hear of in every case; a refusal of theirs is their own.
@@ -68,7 +68,17 @@ def confirmed(view: View) -> Outcome | None:
         return _with(outcome, slots={**view.state.slots, **corrected})
     if view.choice == f"action:{call.key}" or view.said("confirm"):
         return _go(view, entry, action, call, why="confirmed by the customer")
+    if view.state.asked < slots.MOST_TRIES and _says_nothing(view):
+        view.variables.update(call.values)
+        outcome = begin(view, entry, action, why="neither yes nor no", confidence=1.0)
+        return _with(outcome, asked=view.state.asked + 1)
     return None
+
+
+def _says_nothing(view: View) -> bool:
+    """A few words that are no wish, question or complaint: money is not moved on a guess of what they mean."""
+    social = any(view.said(skill) for skill in ("thanks", "goodbye", "greeting", "human"))
+    return view.utterance.units < slots.SHORT and view.match.verdict == "none" and not (social or view.is_grievance)
 
 
 def _with(outcome: Outcome, **changes: Any) -> Outcome:
@@ -150,7 +160,7 @@ def _done(view: View, call: ActionCall, found: ActionResult) -> Outcome:
         return _told(view, "handoff.action", found.status, found, text=text, changes={"action": None})
     view.variables.update(call.values)
     view.variables.update(found.values)
-    missing = [name for name in action.returns if not found.values.get(name)]
+    missing = lacks(view.template(entry), action.returns, found.values)
     answer = view.answer(entry)
     if missing or not answer:
         return _told(

@@ -16,11 +16,13 @@ from bot.knowledge import LANGUAGES, Knowledge
 from gateway.cli import bot_learn, bot_options, bot_replay, bot_suggest, options
 from gateway.operations import OperationError
 from gateway.rehearsal import Rehearsal
-from gateway.script import Result, ScriptError, run
+from gateway.script import Result, ScriptError, named, result, run
 from normalizer.rules import Rules
 
 _BYE = ("/quit", "/q", "/exit")
 _HELP = "Write as a customer would. A number presses a button. /why shows how the last turn was decided, /new starts over, /quit leaves."
+#: Said once the bot has asked for an action, which a rehearsal leaves to the author.
+_PLAY = "  now play the system: `* done state=sent`, `* refused`, `* failed`; or the person: `* approved`, `* declined`"
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -143,12 +145,25 @@ def chat(args: argparse.Namespace) -> int:
             _why(decision) if decision else print("nothing has been decided yet")
         elif said == "/new":
             rehearsal, decision = _fresh(knowledge, rules, args.language), None
+        elif said.startswith("*"):
+            decision = _heard(rehearsal, said[1:].strip()) or decision
         elif said.startswith("/"):
             print(_HELP)
         else:
             decision = rehearsal.say(said, choice=_pressed(said, decision))
             _show(decision)
     return 0
+
+
+def _heard(rehearsal: Rehearsal, said: str) -> Decision | None:
+    """The company's system, played by the author."""
+    try:
+        decision = rehearsal.hear(*result(said))
+    except ValueError as error:
+        print(error)
+        return None
+    _show(decision)
+    return decision
 
 
 def _fresh(knowledge: Knowledge, rules: Rules, language: str) -> Rehearsal:
@@ -179,6 +194,9 @@ def _show(decision: Decision) -> None:
             print(f"    {number}. {option.label}")
     if not decision.replies:
         print("< (nothing)")
+    if decision.action:
+        print(f"= {named(decision.action)} {decision.action.values}")
+        print(_PLAY)
     if decision.handoff:
         print(f"! {decision.handoff.reason}: {decision.handoff.summary} [{', '.join(decision.handoff.skills)}]")
 

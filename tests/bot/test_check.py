@@ -25,6 +25,47 @@ def _entry(id: str = "a", word: str = "apple", answer: str = "Yes.", more: str =
     return ENTRY.format(id=id, word=word, answer=answer, more=more)
 
 
+ACTION = """
+actions:
+  pay:
+    system: shop
+    effect: money
+    send: [order_number, amount]
+    amount: amount
+    limit: 100 CNY
+    confirm: {en: "Pay {amount} for {order_number}?"}
+"""
+PAYS = _entry(
+    more="""action: pay
+    slots:
+      - {name: order_number, type: order_number, ask: {en: Which?}}
+      - {name: amount, type: amount, ask: {en: How much?}}"""
+)
+
+
+def test_an_action_within_a_limit_that_the_customer_confirms_is_safe() -> None:
+    assert check(parse({"a.yaml": f"{ACTION}\nentries:\n{PAYS}"})) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("limit: 100 CNY", "", "unsafe"),
+        ("limit: 100 CNY", "limit: 100 CNY\n    approve: never", "unsafe"),
+        ("amount: amount", "", "unsafe"),
+        ('confirm: {en: "Pay {amount} for {order_number}?"}', "", "unsafe"),
+        ("type: amount", "type: text", "unsafe"),
+        ("send: [order_number, amount]", "send: [order_number, amount, email]", "stranding"),
+        ("action: pay\n", "then: nothing\n", "unreachable"),
+    ],
+)
+def test_an_unsafe_action_is_refused(old: str, new: str, kind: str) -> None:
+    text = f"{ACTION}\nentries:\n{PAYS}"
+    assert old in text
+    found = check(parse({"a.yaml": text.replace(old, new)}))
+    assert kind in {finding.kind for finding in found}
+
+
 def test_the_sample_is_clean(knowledge: Knowledge) -> None:
     assert not [str(finding) for finding in check(knowledge)]
 
