@@ -69,9 +69,9 @@ async def receive(gateway: Gateway, channel: PushChannel, request: Request) -> A
         BadSignature, Forbidden, Invalid: nothing was stored, the caller is told.
         Retry, StoreUnavailable: nothing was stored, the platform must come again.
     """
-    if (answer := channel.handshake(request)) is not None:
-        return answer
     try:
+        if (answer := channel.handshake(request)) is not None:
+            return answer
         messages = channel.accept(request)
     except BadPayload as err:
         await _quarantine(gateway, channel, request, str(err))

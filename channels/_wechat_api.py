@@ -1,0 +1,135 @@
+"""Calls to WeChat and WeCom: an access token that is asked for again when it is no longer good, errors as ours.
+
+Both platforms hand out the same token to everybody who asks while it is good, so that several nodes need not share it:
+WeChat by ``stable_token``, WeCom by ``gettoken``.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from channels.base import Answer, Attachment, Call, Expired, Refused, Retry, Tools, Unauthorized, Unknown, settle
+
+#: Errors that mean: ask for a new access token.
+STALE_TOKEN = frozenset({40001, 40014, 42001, 41001})
+#: The account has called too often: a minute's limit, a day's.
+_MINUTE, _DAY = frozenset({45011, 45033, 45063}), frozenset({45009})
+#: The customer wrote too long ago, or was answered too often since: WeChat, then WeCom.
+_CLOSED = frozenset({45015, 45047, 95001, 95002, 95013, 95016, 95018})
+#: Wrong secret, address not allowed, function not granted.
+_CREDENTIALS = frozenset({40013, 40125, 40164, 41002, 41004, 48001, 48002, 50002, 61004, 95000, 95004, 95017, 60020})
+MINUTE_PAUSE, DAY_PAUSE = 60.0, 3600.0
+#: A token is asked for again so long before it ends.
+_EARLY = timedelta(minutes=5)
+
+#: Asks the platform for a token: the token and how many seconds it is good.
+Ask = Callable[[Tools], Awaitable[tuple[str, int]]]
+
+
+class Api:
+    """The calls of one account. ``ask`` fetches a new access token."""
+
+    def __init__(self, url: str, ask: Ask) -> None:
+        self._url, self._ask = url, ask
+        self._token, self._until = "", datetime.min
+
+    async def post(self, path: str, body: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+        """A JSON call; what it answers. A token that is no longer good is renewed once.
+
+        Raises:
+            Retry, Unauthorized, Refused, Expired, Unknown: what to do next.
+        """
+        encoded = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        headers = {"content-type": "application/json; charset=utf-8"}
+        return await self.call(lambda token: Call(url=self.url(path, token), headers=headers, body=encoded), tools)
+
+    async def call(self, make: Callable[[str], Call], tools: Tools) -> dict[str, Any]:
+        """Any call that answers in JSON; see :meth:`post`."""
+        found = answered(await tools.http(make(await self.token(tools))))
+        if found.get("errcode", 0) in STALE_TOKEN:
+            self.forget()
+            found = answered(await tools.http(make(await self.token(tools))))
+        checked(found)
+        return found
+
+    def url(self, path: str, token: str, **query: str) -> str:
+        """A call's address. It holds the token: never to be stored or shown."""
+        return f"{self._url}{path}?{urlencode({'access_token': token, **query})}"
+
+    def forget(self) -> None:
+        """The token is no longer good."""
+        self._token = ""
+
+    async def token(self, tools: Tools) -> str:
+        """The access token. Raises as :meth:`post` does, and never :class:`Unknown`: asking again does no harm."""
+        now = tools.now().replace(tzinfo=None)
+        if not self._token or now >= self._until:
+            try:
+                self._token, seconds = await self._ask(tools)
+            except Unknown as err:
+                raise Retry("the access token did not come") from err
+            self._until = now + max(timedelta(seconds=seconds) - _EARLY, timedelta(seconds=30))
+        return self._token
+
+    async def media(self, path: str, media_id: str, tools: Tools) -> Call:
+        """The call that fetches a customer's file."""
+        return Call(method="GET", url=self.url(path, await self.token(tools), media_id=media_id))
+
+    async def upload(self, path: str, kind: str, file: Attachment, tools: Tools) -> str:
+        """Bring a file to the platform; its media id. Raises as :meth:`post`, and never :class:`Unknown`."""
+        headers, body = _multipart(file, await tools.read(file))
+        try:
+            found = await self.call(
+                lambda token: Call(url=self.url(path, token, type=kind), headers=headers, body=body, timeout=120.0),
+                tools,
+            )
+        except Unknown as err:
+            raise Retry("the file may not have arrived") from err
+        return str(found.get("media_id", ""))
+
+
+def answered(answer: Answer) -> dict[str, Any]:
+    """An answer's JSON. Raises as :func:`channels.base.settle`, and :class:`Unknown` for what is none."""
+    settle(answer)
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise Unknown("the answer is not the platform's") from None
+    if not isinstance(found, dict):
+        raise Unknown("the answer is not the platform's")
+    return found
+
+
+def checked(found: Mapping[str, Any]) -> None:
+    """Turn an ``errcode`` into the one error tree; 0 passes."""
+    code = found.get("errcode", 0)
+    if code == 0:
+        return
+    said = f"errcode {code}"
+    if code == -1:
+        raise Retry(f"{said}: busy")
+    if code in _MINUTE:
+        raise Retry(f"{said}: too many calls", MINUTE_PAUSE, everyone=True)
+    if code in _DAY:
+        raise Retry(f"{said}: the day's calls are used up", DAY_PAUSE, everyone=True)
+    if code in _CLOSED:
+        raise Expired(f"{said}: the customer wrote too long ago or was answered too often since")
+    if code in STALE_TOKEN or code in _CREDENTIALS:
+        raise Unauthorized(f"{said}: {str(found.get('errmsg', ''))[:80]}")
+    raise Refused(said)
+
+
+def _multipart(file: Attachment, data: bytes) -> tuple[dict[str, str], bytes]:
+    boundary = secrets.token_hex(16)
+    name = quote(file.name or "file", safe=" ()[]_-.,")
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="media"; filename="{name}"; filelength={len(data)}\r\n'
+        f"Content-Type: {file.type or 'application/octet-stream'}\r\n\r\n"
+    )
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    return headers, head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
