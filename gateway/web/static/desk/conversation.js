@@ -7,6 +7,7 @@ import { $, fill, h, icon, sync, toast } from "./dom.js";
 import * as composer from "./composer.js";
 import * as recording from "./recording.js";
 import * as actions from "./actions.js";
+import * as handing from "./handing.js";
 import { isMine, markSeen, now, setClock, state } from "./state.js";
 import { clock, day, full, sameDay, waited, due } from "./time.js";
 import { sorry, t, value } from "./words.js";
@@ -187,8 +188,12 @@ export function size(bytes) {
 }
 
 function notice(item) {
-  const reason = item.notice === "handed_off" && item.choice ? ` · ${value(item.choice)}` : "";
-  const summary = item.text ? h("span", { class: "summary", dir: "auto" }, item.text) : null;
+  if (item.notice === "linked") return h("div", { class: "notice" }, h("a", { href: `#/c/${encodeURIComponent(item.choice)}` }, t("n_linked")));
+  if (item.notice === "approval" || item.notice === "action") {
+    return h("div", { class: `notice ${item.notice}` }, handing.action(item), " · ", h("time", { datetime: item.at }, clock(item.at)));
+  }
+  const reason = item.notice === "handed_off" && item.choice ? ` · ${handing.reason(item.choice)}` : "";
+  const summary = handing.summary(item);
   return h("div", { class: `notice ${item.notice}` },
     h("span", {}, t(`n_${item.notice}`, item.author_name || t("system")), reason, " · ", h("time", { datetime: item.at }, clock(item.at))), summary);
 }

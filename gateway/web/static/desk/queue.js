@@ -1,7 +1,9 @@
 // The list: who waits, how long, how grave.
 
 import { get } from "./api.js";
+import * as call from "./call.js";
 import { $, fill, h, icon, sync, toast } from "./dom.js";
+import { reason } from "./handing.js";
 import { isUnread, now, setClock, state } from "./state.js";
 import { clock, day, due, sameDay, waited } from "./time.js";
 import { sorry, t, value } from "./words.js";
@@ -123,10 +125,11 @@ function make(line) {
   line.summary && line.summary !== line.last_text ? h("div", { class: "about", dir: "auto" }, line.summary) : null,
   h("div", { class: "words", dir: "auto" }, line.last_text || line.summary),
   h("div", { class: "tags" },
+    line.on_call ? call.badge() : null,
     line.urgency === "urgent" ? h("span", { class: "tag urgent" }, value("urgent")) : null,
     waiting(line) && line.due_at ? dueTag(line.due_at) : null,
     line.category ? h("span", { class: "tag" }, value(line.category, state.me.categories)) : null,
-    line.handoff_reason ? h("span", { class: "tag soft" }, value(line.handoff_reason)) : null,
+    line.handoff_reason ? h("span", { class: "tag soft" }, reason(line.handoff_reason)) : null,
     h("span", { class: "tag soft" }, value(line.channel), line.language ? ` · ${SHORT[line.language] ?? line.language}` : ""),
     line.owner && line.owner !== "bot" ? h("span", { class: "tag owner" }, line.owner === state.me.agent.id ? t("owner_me") : line.owner_name) : null));
 }

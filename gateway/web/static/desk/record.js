@@ -5,6 +5,7 @@ import { light, show } from "./evidence.js";
 import { CORRECTABLE, confidence, fieldId, sections } from "./fields.js";
 import { $, fill, h, icon } from "./dom.js";
 import { size } from "./conversation.js";
+import { reason, skill } from "./handing.js";
 import { hear } from "./recording.js";
 import { state } from "./state.js";
 import { due, full } from "./time.js";
@@ -14,7 +15,7 @@ const TABS = ["record", "why", "journal"];
 const DATES = new Set(["occurred_at", "provider_at", "received_at"]);
 //: Values that are somebody's words or codes of others: never translated.
 const VERBATIM = new Set(["products", "order_numbers", "tracking_numbers", "places", "people", "urls", "names", "phones",
-  "emails", "on_behalf_of", "outcome", "skills", "repeat_of", "incident", "ticket", "satisfaction", "repeats", "chasers"]);
+  "emails", "on_behalf_of", "outcome", "repeat_of", "incident", "ticket", "satisfaction", "repeats", "chasers"]);
 
 let shown = "";
 
@@ -117,6 +118,8 @@ function words(field, found) {
   if (field === "amounts") return `${found.amount} ${found.currency}`.trim();
   if (field === "dates") return found.iso;
   if (DATES.has(field)) return full(found);
+  if (field === "handoff_reason") return reason(found);
+  if (field === "skills") return skill(found);
   if (VERBATIM.has(field)) return String(found);
   return value(found, field === "category" ? state.me.categories : {});
 }
@@ -157,7 +160,13 @@ function decision(turn) {
     passed.length ? h("details", {}, h("summary", { class: "soft small" }, t("why_passed", passed.length)), h("ol", { class: "steps" }, passed.map(step))) : null);
 }
 
-const step = ({ rule, verdict, detail }) => h("li", {}, h("code", {}, rule), " ", h("strong", {}, verdict), detail ? h("span", { class: "soft", dir: "auto" }, ` ${detail}`) : null);
+const step = ({ rule, verdict, detail }) => h("li", {}, h("code", { title: rule }, ruleName(rule)), " ", h("strong", {}, has(`x_${verdict}`) ? t(`x_${verdict}`) : verdict), detail ? h("span", { class: "soft", dir: "auto" }, ` ${detail}`) : null);
+
+// "match refund-time" is the matching of an entry; the other rules have names of their own.
+function ruleName(rule) {
+  const [name, entry] = rule.split(" ");
+  return has(`w_${name}`) ? `${t(`w_${name}`)}${entry ? ` ${entry}` : ""}` : rule;
+}
 
 function journalTab() {
   const { journal } = state.data;
