@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,33 +14,39 @@ FEWEST_OF_POLARITY = 0.04
 
 
 @dataclass(frozen=True)
-class Weight:
-    """A signal's part in the sum: ``weight`` × (value - ``mean``) / ``scale``."""
+class Curve:
+    """A signal's part in the sum: straight lines between the points (``at``, ``part``), level before and behind them."""
 
-    weight: float
-    mean: float
-    scale: float
+    at: tuple[float, ...]
+    part: tuple[float, ...]
 
     def of(self, value: float) -> float:
-        return self.weight * (value - self.mean) / self.scale
+        right = bisect_right(self.at, value)
+        if not right or right == len(self.at):
+            return self.part[max(0, right - 1)]
+        low, high = self.at[right - 1], self.at[right]
+        share = (value - low) / (high - low)
+        return self.part[right - 1] * (1 - share) + self.part[right] * share
 
 
 @dataclass(frozen=True)
 class Acceptor:
-    """A logistic model of fewer than twenty weights; every part of its sum can be shown."""
+    """A sum of one curve for each of fewer than twenty signals, as a chance; every part of the sum can be shown."""
 
     bias: float
-    weights: Mapping[str, Weight]
+    curves: Mapping[str, Curve]
 
     def confidence(self, signals: Signals) -> float:
         """The chance that the entry is meant, where half of what is said has no entry."""
-        total = self.bias + sum(each.of(getattr(signals, name)) for name, each in self.weights.items())
+        total = self.bias + sum(part for _, part in self._parts(signals))
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, total))))
 
     def reasons(self, signals: Signals) -> list[tuple[str, float]]:
         """Each signal's part, the largest first."""
-        parts = [(name, each.of(getattr(signals, name))) for name, each in self.weights.items()]
-        return sorted(parts, key=lambda part: -abs(part[1]))
+        return sorted(self._parts(signals), key=lambda part: -abs(part[1]))
+
+    def _parts(self, signals: Signals) -> list[tuple[str, float]]:
+        return [(name, curve.of(getattr(signals, name))) for name, curve in self.curves.items()]
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
-from bot.acceptor import Acceptor, Calibration, Weight
+from bot.acceptor import Acceptor, Calibration, Curve
 from bot.signals import Signals
 from bot.yamlfile import Node
 
 FIELDS = ("precision", "out_of_scope", "examples", "alone", "together", "offer", "coverage", "kept", "refused", "weak",
-          "bias", "weights")  # fmt: skip
+          "bias", "curves")  # fmt: skip
 _HEADER = """\
 # Written by `allears bot calibrate` from the examples of this folder; run it again when they change.
 """
@@ -35,13 +36,14 @@ def write(calibration: Calibration) -> str:
         *(["  weak:"] if calibration.weak else []),
         *(f"    {entry}: {_quoted(why)}" for entry, why in calibration.weak.items()),
         f"  bias: {calibration.acceptor.bias:.6f}",
-        "  weights: # signal: [weight, mean, scale]",
-        *(
-            f"    {name}: [{w.weight:.6f}, {w.mean:.6f}, {w.scale:.6f}]"
-            for name, w in calibration.acceptor.weights.items()
-        ),
+        "  curves: # signal: [value, part, value, part, …]",
+        *(f"    {name}: [{_points(curve)}]" for name, curve in calibration.acceptor.curves.items()),
     ]
     return _HEADER + "\n".join(lines) + "\n"
+
+
+def _points(curve: Curve) -> str:
+    return ", ".join(f"{at:.5f}, {part:.5f}" for at, part in zip(curve.at, curve.part))
 
 
 def _levels(calibration: Calibration) -> list[tuple[str, float | None]]:
@@ -53,19 +55,19 @@ def _quoted(text: str) -> str:
 
 
 def read(node: Node) -> Calibration | None:
-    """The calibration of a file; anything that is not as it was written is a problem."""
-    if node.missing:
+    """The calibration of a file; anything that is not as it was written is a problem.
+
+    One of an earlier version, with other fields or signals, is as good as none: it is out of date.
+    """
+    if node.missing or not _is_ours(node):
         return None
     get = node.fields(*FIELDS)
-    weights = {name: _weight(child) for name, child in get["weights"].items()}
-    if set(weights) != set(Signals._fields):
-        node.problems.add(get["weights"], "the calibration is of another version; run `allears bot calibrate` again")
-        return None
+    curves = {name: _curve(child) for name, child in get["curves"].items()}
     return Calibration(
         precision=_number(get["precision"]),
         out_of_scope=_number(get["out_of_scope"]),
         examples=get["examples"].text(),
-        acceptor=Acceptor(_number(get["bias"]), weights),
+        acceptor=Acceptor(_number(get["bias"]), curves),
         alone=None if get["alone"].missing else _number(get["alone"]),
         together=None if get["together"].missing else _number(get["together"]),
         offer=_number(get["offer"]),
@@ -76,12 +78,21 @@ def read(node: Node) -> Calibration | None:
     )
 
 
-def _weight(node: Node) -> Weight:
+def _is_ours(node: Node) -> bool:
+    if not node.is_map:
+        return True  # and a problem
+    fields = dict(node.items())
+    named = {name for name, _ in fields["curves"].items()} if "curves" in fields else set()
+    return "weights" not in fields and named in (set(), set(Signals._fields))
+
+
+def _curve(node: Node) -> Curve:
     numbers = [_number(each) for each in node.each()]
-    if len(numbers) != 3 or not numbers[2]:
-        node.problems.add(node, "[weight, mean, scale] is wanted here")
-        return Weight(0.0, 0.0, 1.0)
-    return Weight(*numbers)
+    at, part = numbers[::2], numbers[1::2]
+    if not part or len(at) != len(part) or any(after <= before for before, after in pairwise(at)):
+        node.problems.add(node, "[value, part, value, part, …] with rising values is wanted here")
+        return Curve((0.0,), (0.0,))
+    return Curve(tuple(at), tuple(part))
 
 
 def _number(node: Node) -> float:

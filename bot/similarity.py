@@ -32,7 +32,7 @@ FAR = 0.04
 #: BM25's two constants, as in the literature (Robertson and Zaragoza, 2009).
 K1, B = 1.2, 0.75
 #: The part of nearness in the order of entries, beside the linear model.
-NEARNESS = 0.3
+NEARNESS = 0.6
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class Utterance:
 
 
 def _han_grams(run: str, counts: dict[str, float]) -> None:
-    for size, weight in ((1, 0.4), (2, 1.0), (3, 0.8)):
+    for size, weight in ((1, 1.0), (2, 1.0), (3, 0.8)):
         for start in range(len(run) - size + 1):
             gram = run[start : start + size]
             if size > 1 or gram not in _STOP_HAN:

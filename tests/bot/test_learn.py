@@ -60,8 +60,8 @@ def calibrated(shop: Knowledge) -> Knowledge:
     return parse({**_shop(), "calibration.yaml": files.write(_calibration(shop))})
 
 
-def test_fewer_than_twenty_weights(shop: Knowledge) -> None:
-    assert len(_calibration(shop).acceptor.weights) + 1 < 20
+def test_fewer_than_twenty_curves(shop: Knowledge) -> None:
+    assert len(_calibration(shop).acceptor.curves) < 20
 
 
 def test_the_same_examples_give_the_same_calibration_in_any_order(shop: Knowledge) -> None:
@@ -95,6 +95,11 @@ def test_a_changed_example_makes_it_out_of_date(shop: Knowledge) -> None:
     knowledge = parse({**changed, "calibration.yaml": written})
     assert knowledge.calibration is not None
     assert knowledge.acceptance is None
+
+
+@pytest.mark.parametrize("table", ["{weights: {head: [1, 2, 3]}}", "{curves: {head: [0, 0, 1, 1]}}"])
+def test_one_of_an_earlier_version_is_as_good_as_none(table: str) -> None:
+    assert parse({**_shop(), "calibration.yaml": f"calibration: {table}"}).acceptance is None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +151,14 @@ def test_the_report_names_what_is_confused() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["{weights: {head: [1, 2, 3]}}", "{precision: much}", "{weights: {head: [1]}}", "{unknown: 1}", "[]"]
+    "table",
+    [
+        "{precision: much}",
+        "{unknown: 1}",
+        "[]",
+        "{curves: {" + ", ".join(f"{name}: [1, 0.5, 1, 2]" for name in Signals._fields) + "}}",
+        "{curves: {" + ", ".join(f"{name}: [1, 2, 3]" for name in Signals._fields) + "}}",
+    ],
 )
 def test_a_spoilt_file_is_a_problem(table: str) -> None:
     with pytest.raises(KnowledgeError):
