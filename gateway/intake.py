@@ -13,6 +13,7 @@ from channels.base import Accepted, Attachment, Inbound, LocalFile, Memo
 from gateway import wake
 from gateway.blobs import PIECE
 from gateway.context import Gateway
+from gateway.delivered import told
 
 #: A message of more characters is cut in the view; the whole text is kept as a file beside it.
 CUT_MARK = " […]"
@@ -37,6 +38,9 @@ async def accept(
     """
     kept = [await _keep_raw(gateway, await _keep_files(gateway, message)) for message in messages]
     accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor, memos=memos)
+    for message, done in zip(kept, accepted, strict=True):
+        if message.delivery:  # a repeated one too: it may be that we ended between the two commits
+            await told(gateway, message, done.conversation)
     _tell(gateway, kept, accepted)
     return accepted
 

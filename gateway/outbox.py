@@ -9,13 +9,14 @@ from datetime import datetime
 
 import msgspec
 
-from channels.base import ChannelError, Outbound, Receipt, Retry, Unauthorized, Unknown
+from channels.base import ChannelError, Outbound, Retry, Unauthorized, Unknown
 from gateway import wake
 from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
+from gateway.delivered import sent, to_a_person
 from gateway.pace import Pace
 from gateway.retry import REPEAT_IN_DOUBT, after_error
-from gateway.store.base import BOT, NOBODY, Entry, JournalLine, NotFound, Send, SendResult, Stale, StoreError
+from gateway.store.base import Send, SendResult, StoreError
 from gateway.tools import GatewayTools
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Outbox:
         if send.conversation:
             self._gateway.wake.signal(wake.conversation(send.conversation))
         if result.state in ("dead", "unknown") and send.destination.startswith("channel:"):
-            await self._to_a_person(send)
+            await self._failed_for_good(send)
         self._gateway.wake.signal(wake.DESK)
 
     async def _attempt(self, send: Send) -> SendResult:
@@ -146,17 +147,17 @@ class Outbox:
         channel = self._gateway.channels.get((name, account))
         if channel is None:
             raise Unauthorized(f"{send.destination} is not configured (any more)")
-        out = _OUTBOUND.decode(send.body)
-        receipt = await channel.send(out, self._tools)
+        receipt = await channel.send(await self._outbound(send), self._tools)
         self._gateway.metrics.running(send.destination)
-        return SendResult(
-            id=send.id,
-            state="sent",
-            external_ids=receipt.external_ids,
-            entry=_entry(out, receipt, now),
-            left_the_house=not receipt.written,
-            journal=_journal(send, out, now),
-        )
+        return sent(send, receipt, now)
+
+    async def _outbound(self, send: Send) -> Outbound:
+        """The message, with the reply window as it is now: the customer may have written again meanwhile."""
+        out = _OUTBOUND.decode(send.body)
+        if not send.conversation:
+            return out
+        conversation = await self._gateway.store.conversation(send.conversation)
+        return msgspec.structs.replace(out, replies_until=conversation.window_closes_at)
 
     def _failed(self, send: Send, err: ChannelError) -> SendResult:
         if isinstance(err, Retry) and err.everyone:
@@ -181,40 +182,8 @@ class Outbox:
         channel = self._gateway.channels.get((name, account))
         return (channel is not None and channel.idempotent) or REPEAT_IN_DOUBT[_OUTBOUND.decode(send.body).kind]
 
-    async def _to_a_person(self, send: Send) -> None:
-        """A message that could not be said needs somebody who finds another way."""
-        conversation = await self._gateway.store.conversation(send.conversation)
-        if conversation.owner != BOT:
-            return
-        now = self._gateway.clock()
-        notice = Entry(seq=0, kind="notice", at=now, notice="failed", author="system", visible=False)
-        try:
-            await self._gateway.store.release(
-                conversation.id, conversation.fence, NOBODY, "waiting_agent", at=now, notice=notice
-            )
-        except (Stale, NotFound):
-            return  # somebody has it already
-        self._gateway.metrics.handed_off.labels("failure").inc()
-
-
-def _entry(out: Outbound, receipt: Receipt, now: datetime) -> Entry:
-    return Entry(
-        seq=0,
-        kind="outbound",
-        at=now,
-        key=out.key,
-        text=out.text,
-        author="agent" if out.kind == "human" else BOT,
-        author_name=out.author,
-        attachments=out.attachments,
-        buttons=tuple((button.label, button.value) for button in out.buttons),
-        language=out.language,
-        external_id=receipt.external_ids[0] if receipt.external_ids else "",
-    )
-
-
-def _journal(send: Send, out: Outbound, now: datetime) -> tuple[JournalLine, ...]:
-    if not send.number:
-        return ()
-    body = {"key": send.key, "kind": out.kind}
-    return (JournalLine(number=send.number, what="replied", at=now, by=out.author, body=body),)
+    async def _failed_for_good(self, send: Send) -> None:
+        """Somebody has to find another way, unless the platform has told meanwhile that it was sent."""
+        row = await self._gateway.store.find_send(send.destination, key=send.key)
+        if row is None or row.state != "sent":
+            await to_a_person(self._gateway, send)

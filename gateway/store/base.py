@@ -530,6 +530,20 @@ class Store(Protocol):
         """Write what became of them. A ``sent`` row with a stale fence and an entry (webchat) turns ``superseded`` instead."""
         ...
 
+    async def find_send(
+        self, destination: str, *, key: str = "", conversation: str = "", external_id: str = ""
+    ) -> Send | None:
+        """The row with this key; where there is none, the row of the conversation that the platform knows by this id."""
+        ...
+
+    async def settle_late(self, result: SendResult) -> bool:
+        """Write what the platform tells of a row after the attempt; returns whether it changed anything.
+
+        ``sent`` settles a row whose fate is open: on its way, waiting after an attempt, or unknown. ``dead`` settles these too,
+        and takes back a row that was sent with one of ``external_ids``.
+        """
+        ...
+
     async def next_send_at(self, *, besides: Collection[str] = ()) -> datetime | None:
         """When the earliest waiting row is due, those to the destinations ``besides`` left out."""
         ...

@@ -122,6 +122,44 @@ def settle(connection: sqlite3.Connection, result: SendResult, at: int) -> None:
         records.write_journal(connection, result.journal)
 
 
+def find(
+    connection: sqlite3.Connection, destination: str, key: str, conversation: str, external_id: str
+) -> Send | None:
+    found = connection.execute(
+        f"SELECT {rows.SEND} FROM {FROM} WHERE o.key = ? AND o.destination = ?",  # noqa: S608
+        (key, destination),
+    ).fetchone()
+    if found is None and external_id:
+        found = connection.execute(
+            f"SELECT {rows.SEND} FROM conversation c JOIN outbox o ON o.conv = c.n"  # noqa: S608
+            " WHERE c.id = ? AND o.destination = ? AND EXISTS"
+            " (SELECT 1 FROM json_each(o.external_ids) WHERE value = ?) ORDER BY o.id DESC",
+            (conversation, destination, external_id),
+        ).fetchone()
+    return None if found is None else rows.send(found)
+
+
+def settle_late(connection: sqlite3.Connection, result: SendResult, at: int) -> bool:
+    """Write what is told after the attempt; an attempt that is still under way finds its row settled then."""
+    row = connection.execute(
+        "SELECT lane, conv, state IN ('sending', 'unknown') OR (state = 'waiting' AND tries > 0),"
+        " state = 'sent' AND EXISTS (SELECT 1 FROM json_each(external_ids) WHERE value IN (SELECT value FROM json_each(?)))"
+        " FROM outbox WHERE id = ?",
+        (rows.encode(result.external_ids).decode(), result.id),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"there is no outbox row {result.id}")
+    lane, conv, is_open, was_sent = row
+    if result.state == "sent" and is_open:
+        _sent(connection, result, lane, conv, at)
+    elif result.state == "dead" and (is_open or was_sent):
+        end(connection, result.id, lane, "dead", result.error)
+    else:
+        return False
+    records.write_journal(connection, result.journal)
+    return True
+
+
 def _sent(connection: sqlite3.Connection, result: SendResult, lane: str, conv: int | None, at: int) -> None:
     ids = rows.encode(result.external_ids).decode()
     connection.execute(

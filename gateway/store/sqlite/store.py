@@ -224,6 +224,14 @@ class SqliteStore:
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
         await self._do("settle_sends", lambda c: outbox.settle_all(c, results, self._now()))
 
+    async def find_send(
+        self, destination: str, *, key: str = "", conversation: str = "", external_id: str = ""
+    ) -> Send | None:
+        return self._readers.near(lambda c: outbox.find(c, destination, key, conversation, external_id))
+
+    async def settle_late(self, result: SendResult) -> bool:
+        return await self._do("settle_late", lambda c: outbox.settle_late(c, result, self._now()))
+
     async def next_send_at(self, *, besides: Collection[str] = ()) -> datetime | None:
         return self._readers.near(lambda c: outbox.next_at(c, besides))
 
