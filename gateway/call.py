@@ -14,12 +14,11 @@ from channels.base import Inbound
 from gateway import wake
 from gateway.call_file import CallFile
 from gateway.context import Gateway
+from gateway.covering import covered
 from gateway.intake import accept
 from gateway.store.base import StoreError, conversation_id
-from normalizer.mask import mask
 from transcription.base import Segment, Transcript, Word, said_by
 from transcription.following import Following
-from transcription.numbers import with_digits
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ BEHIND = 30.0
 #: The record is brought up to date after so many seconds, and so large a part of the call, with new words in them: a call of
 #: an hour has some twenty versions.
 AGAIN_SECONDS, AGAIN_SHARE = 10.0, 0.25
-#: Utterances that the desk is sent with each change.
+#: Utterances that the desk is told again with each change: a number read out with pauses is joined over them.
 TAIL = 5
 
 
@@ -100,7 +99,6 @@ class RunningCall:
         whole = following.seconds > 0 and not following.deaf
         following.close()
         await asyncio.to_thread(self.file.close)
-        self._gateway.wake.signal(wake.call(self.conversation), {"over": True})
         return following.transcript("") if whole else None
 
     async def abandon(self) -> None:
@@ -153,17 +151,29 @@ class RunningCall:
             fresh = []
         if fresh or any(following.partial):
             self._news.set()
-        self._gateway.wake.signal(wake.call(self.conversation), self.shown(tail=TAIL))
+        self._gateway.wake.signal(wake.call(self.conversation))
         return fresh
 
-    def shown(self, *, tail: int = 0) -> dict[str, Any]:
-        """The call as the desk shows it: its utterances (with ``tail`` the last ones, ``from`` which), and those that run."""
-        segments = self._following.segments
-        first = max(0, len(segments) - tail) if tail else 0
-        lines = [_line(segment) for segment in segments[first:]]
-        running = zip(self._following.speakers, self._following.partial, strict=False)
-        saying = [_line(_running(speaker, text)) for speaker, text in running if text]
-        return {"from": first, "said": lines, "saying": saying, "deaf": bool(self._following.deaf)}
+    def shown(self, known: int = 0) -> dict[str, Any]:
+        """The call as the desk shows it. Who has ``known`` utterances of it already is told only those from second ``since`` on.
+
+        ``running`` is what is understood so far of an utterance that has not ended.
+        """
+        following, now = self._following, self._following.seconds
+        since = min((one.start for one in following.segments[known - TAIL :]), default=0.0) if known > TAIL else 0.0
+        segments = [one for one in following.segments if one.start >= since]
+        running = zip(following.speakers, following.partial, strict=False)
+        segments += [_running(speaker, text, now) for speaker, text in running if text]
+        lines = covered(_transcript(segments)).segments
+        return {
+            "since": since,
+            "lines": [
+                {"speaker": one.speaker, "start": one.start, "text": one.text, "running": one.end >= now}
+                for one in lines
+            ],
+            "known": len(following.segments),
+            "deaf": bool(following.deaf),
+        }
 
     # --- what is written
 
@@ -196,16 +206,13 @@ class RunningCall:
         await accept(self._gateway, [message], received_at=self._gateway.clock())
 
     def _said(self) -> str:
-        return said_by(with_digits(self._following.transcript("")), "customer", "")
+        return said_by(covered(self._following.transcript("")), "customer", "")
 
 
-def _running(speaker: str, text: str) -> Segment:
-    words = tuple(Word(text=word, start=0.0, end=0.0, confidence=1.0) for word in text.split())
-    return Segment(speaker=speaker, start=0.0, end=0.0, text=text, words=words)
+def _running(speaker: str, text: str, now: float) -> Segment:
+    words = tuple(Word(text=word, start=now, end=now, confidence=1.0) for word in text.split())
+    return Segment(speaker=speaker, start=now, end=now, text=text, words=words)
 
 
-def _line(segment: Segment) -> dict[str, Any]:
-    """One utterance for the desk: numbers as digits, and those of cards and identities covered."""
-    whole = Transcript(recording="", language="", model="", duration=0.0, segments=(segment,))
-    (read,) = with_digits(whole).segments
-    return {"speaker": read.speaker, "start": read.start, "text": mask(read.text)}
+def _transcript(segments: Sequence[Segment]) -> Transcript:
+    return Transcript(recording="", language="", model="", duration=0.0, segments=tuple(segments))

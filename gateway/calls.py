@@ -20,6 +20,7 @@ from channels import _phone_call as phone_call
 from channels import _phone_live as live
 from channels.base import Inbound
 from channels.phone import Phone
+from gateway import wake
 from gateway.call import RunningCall
 from gateway.call_file import HEADER, CallFile, Finished, finish, finished, parts
 from gateway.context import Gateway
@@ -139,12 +140,14 @@ class Calls:
         finally:
             self._running.pop(call.file.path, None)
             self._over.set()
+            self._gateway.wake.signal(wake.call(call.conversation))
+            self._gateway.wake.signal(wake.DESK)
 
-    def shown(self, conversation: str) -> dict[str, Any] | None:
-        """The call that runs in a conversation, for the desk; None when there is none."""
+    def shown(self, conversation: str, known: int = 0) -> dict[str, Any] | None:
+        """The call that runs in a conversation, for the desk (:meth:`RunningCall.shown`); None when there is none."""
         for call in self._running.values():
             if call.conversation == conversation:
-                return call.shown()
+                return call.shown(known)
         return None
 
     def conversations(self) -> set[str]:

@@ -17,6 +17,7 @@ INBOX = "inbox"
 OUTBOX = "outbox"
 DESK = "desk"
 HEARING = "hearing"
+FILES = "files"
 LISTENING = "listening"
 
 #: Something passing that is not stored, such as ``{"type": "typing", "who": "agent"}``.
@@ -32,7 +33,7 @@ def conversation(id: str) -> str:
 
 
 def call(id: str) -> str:
-    """The topic of the call that runs in a conversation: what is being said comes with it as a hint."""
+    """The topic of the call that runs in a conversation: something was said, or it is over."""
     return f"call:{id}"
 
 

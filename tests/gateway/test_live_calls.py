@@ -149,7 +149,7 @@ async def test_the_record_is_there_while_the_caller_speaks(office: Office) -> No
         assert early.what.kind.value == "complaint"
         shown = office.calls.shown(conversation_id("phone", "lines", "c2"))
         assert shown is not None
-        assert [line["text"] for line in shown["said"]] == ["the package is broken i want a refund"]
+        assert [line["text"] for line in shown["lines"]] == ["the package is broken i want a refund"]
         await client.say(sound("en_number"))
         await client.eof()
     record = await office.record("lines", "c2")

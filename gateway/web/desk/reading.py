@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, get_args
 
 import msgspec
 from aiohttp import web
 
+from gateway.calls import CALLS
 from gateway.desk import people, revise
 from gateway.store.base import Conversation, ConversationLine, Entry, JournalLine, NotFound, Send, View
 from gateway.web.desk import recordings
@@ -66,8 +68,9 @@ async def conversations(visit: Visit) -> web.Response:
     else:
         # mypy cannot narrow a str to the literal by `in`
         page = await store.conversations(view, agent=visit.agent.id, cursor=query.get("cursor", ""))  # type: ignore[arg-type]
+    calls = visit.request.app[CALLS].conversations()
     return json_response(
-        {"items": [_line(line) for line in page.items], "cursor": page.cursor, "now": visit.gateway.clock()}
+        {"items": [_line(line, calls) for line in page.items], "cursor": page.cursor, "now": visit.gateway.clock()}
     )
 
 
@@ -87,6 +90,7 @@ async def conversation(visit: Visit) -> web.Response:
             "names": names,
             "entries": [entry for entry in entries if entry.seq < before and not _of_an_action(entry)],
             "recordings": await recordings.states(visit, id),
+            "call": visit.request.app[CALLS].shown(id),
             "pending": [_send(send) for send in await store.pending(id) if send.destination.startswith("channel:")],
             "record": record,
             "journal": journal,
@@ -110,10 +114,10 @@ def _of_an_action(entry: Entry) -> bool:
     return entry.kind == "inbound" and not entry.visible and entry.external_id.startswith("action/")
 
 
-def _line(line: ConversationLine) -> dict[str, Any]:
+def _line(line: ConversationLine, calls: Collection[str]) -> dict[str, Any]:
     """One flat line of the list."""
     flat: dict[str, Any] = msgspec.structs.asdict(line)
-    return msgspec.structs.asdict(flat.pop("conversation")) | flat
+    return msgspec.structs.asdict(flat.pop("conversation")) | flat | {"on_call": line.conversation.id in calls}
 
 
 def _send(send: Send) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The page's live line: it says "look again", never what is there; and it carries typing hints."""
+"""The page's live line: it says "look again", never what is there. Typing, and what is said in a call that runs, it carries."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from gateway import wake
+from gateway.calls import CALLS
 from gateway.store.base import NotFound
 from gateway.web.desk import guard
 from gateway.web.desk.guard import Visit
@@ -65,7 +66,7 @@ class _Line:
                 if id is None:
                     continue
                 await _stop(watched)
-                watched = asyncio.create_task(self.watch_conversation(id)) if id else None
+                watched = asyncio.create_task(self.watch(id)) if id else None
         finally:
             await _stop(watched)
 
@@ -78,6 +79,22 @@ class _Line:
                     return
                 await self._tell({"look": "queue"})
                 await signals.next(RECHECK)
+                await asyncio.sleep(CALM)
+
+    async def watch(self, id: str) -> None:
+        """Follow the open conversation, and the call that may run in it."""
+        async with _beside(self.watch_call(id)):
+            await self.watch_conversation(id)
+
+    async def watch_call(self, id: str) -> None:
+        """Tell the page what is being said: frames of this kind are not stored anywhere, so they carry it."""
+        calls, known = self._visit.request.app[CALLS], 0
+        with self._visit.gateway.wake.listen(wake.call(id)) as signals:
+            while not self._socket.closed:
+                call = calls.shown(id, known)
+                known = call["known"] if call else 0
+                await self._tell({"call": call, "conversation": id})
+                await signals.next()
                 await asyncio.sleep(CALM)
 
     async def watch_conversation(self, id: str) -> None:

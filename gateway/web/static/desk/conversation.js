@@ -4,6 +4,7 @@ import { allEvidence } from "./fields.js";
 import { conversationPath, get, post } from "./api.js";
 import { pieces, spanOf, unitOffsets, light } from "./evidence.js";
 import { $, fill, h, icon, sync, toast } from "./dom.js";
+import * as call from "./call.js";
 import * as composer from "./composer.js";
 import * as recording from "./recording.js";
 import * as actions from "./actions.js";
@@ -24,7 +25,7 @@ export function frame() {
   fill($("conversation"),
     h("div", { class: "head", id: "head" }),
     h("div", { class: "talk", id: "talk", role: "log", "aria-label": t("conversation"), tabindex: "0" },
-      h("div", { id: "earlier" }), h("div", { id: "entries" }), h("div", { id: "pending" }),
+      h("div", { id: "earlier" }), h("div", { id: "entries" }), h("div", { id: "call" }), h("div", { id: "pending" }),
       h("div", { id: "typing", class: "typing", "aria-live": "polite" })),
     composer.build());
 }
@@ -63,9 +64,10 @@ export function render({ toEnd = false } = {}) {
   const byMessage = spansByMessage(record);
   const changed = changes(entries);
   fill($("earlier"), entries[0]?.seq > 1 ? h("button", { class: "quiet wide", onclick: earlier }, t("earlier")) : null);
-  sync($("entries"), withDays(entries), (item) => item.key ?? item.seq,
+  sync($("entries"), withDays(withoutDrafts(entries)), (item) => item.key ?? item.seq,
     (item) => JSON.stringify([item, byMessage.get(item.key), changed.get(item.seq), t("desk"), spoken(item, byMessage)]),
     (item) => (item.day ? h("div", { class: "day" }, day(item.day)) : entry(item, byMessage, changed.get(item.seq))));
+  call.render();
   const said = new Set(entries.map((item) => item.key));
   sync($("pending"), pending.filter((send) => !said.has(send.key)), (send) => send.id, (send) => JSON.stringify([send, t("desk")]), pendingBubble);
   if (atEnd) talk.scrollTop = talk.scrollHeight;
@@ -81,6 +83,14 @@ async function earlier() {
   state.data.entries = [...data.entries, ...state.data.entries];
   render();
   talk.scrollTop = talk.scrollHeight - below;
+}
+
+// What a call said while it ran has versions: the last one stands for them, the call itself while it runs.
+function withoutDrafts(entries) {
+  if (state.data.conversation.channel !== "phone") return entries;
+  const last = new Map(entries.filter((item) => item.refers_to).map((item) => [item.refers_to, item.seq]));
+  const isDraft = (item) => item.kind === "inbound" && ((last.get(item.refers_to || item.seq) ?? item.seq) !== item.seq || (state.data.call && !item.attachments?.length));
+  return entries.filter((item) => !isDraft(item));
 }
 
 // A day's heading before its first line. Timeline keys are taken by entries, so these have one of their own.

@@ -3,6 +3,7 @@
 import * as actions from "./actions.js";
 import { openAdministration } from "./admin.js";
 import { get, post, useToken } from "./api.js";
+import * as call from "./call.js";
 import * as composer from "./composer.js";
 import * as conversation from "./conversation.js";
 import * as dialogs from "./dialogs.js";
@@ -212,6 +213,7 @@ function look() {
 
 function heard(frame) {
   if (frame.typing) conversation.typing(frame);
+  else if ("call" in frame) call.heard(frame);
   else if (frame.look === "queue") queue.read();
   else if (frame.look === "conversation" && frame.conversation === state.open) lookAtOpen().then(() => queue.render());
 }

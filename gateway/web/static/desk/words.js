@@ -75,6 +75,10 @@ const WORDS = {
 
   // recordings
   recording: ["Recording", "录音", "錄音"],
+  call_runs: ["Call in progress", "正在通话", "通話中"],
+  on_call: ["On the phone", "通话中", "通話中"],
+  call_deaf: ["This call is recorded and written down when it is over.", "通话正在录音，结束后转写。", "通話正在錄音，結束後轉寫。"],
+  nothing_said_yet: ["Nothing was said yet.", "尚无通话内容。", "尚無通話內容。"],
   transcript: ["What was said", "通话内容", "通話內容"],
   somebody: ["Speaker", "说话人", "說話者"],
   speed: ["Speed", "速度", "速度"],
