@@ -21,6 +21,7 @@ from gateway.config import Loaded, channel_settings, sink_settings, system_setti
 from gateway.context import GATEWAY, Gateway, utc_now
 from gateway.desk.leases import Leases
 from gateway.egress import Egress
+from gateway.fetching import Fetching
 from gateway.flow import Flow
 from gateway.hearing import Hearing
 from gateway.housekeeping import Housekeeping
@@ -118,7 +119,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if _is_asked(channel)]
-    kinds = (Flow, Hearing, Listening, Outbox, Leases, Housekeeping, Linking)
+    kinds = (Flow, Fetching, Hearing, Listening, Outbox, Leases, Housekeeping, Linking)
     own: tuple[Worker, ...] = tuple(kind(gateway) for kind in kinds)
     phones = [channel for channel in gateway.channels.values() if isinstance(channel, Phone)]
     lines = [AudioSocket(app[CALLS], phone) for phone in phones if phone.audiosocket]

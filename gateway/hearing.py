@@ -1,6 +1,6 @@
 """The worker that hears: recordings that came with messages become transcripts, each once.
 
-The rows say what waits. A recording is fetched first where it lies behind a link, then heard in the pool, then its
+The rows say what waits. A recording that is here (``gateway/fetching.py``) is heard in the pool, then its
 transcript is written in the transaction that opens its message for the flow. What cannot be heard for the file's own sake
 is settled as failed; what is missing on our side (a model, the network) leaves it waiting, and its message goes on
 without it after a while.
@@ -13,11 +13,10 @@ import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from channels.base import Attachment, Call, ChannelError, FetchesFiles, RecordsCalls, Refused, Unauthorized
+from channels.base import ChannelError, RecordsCalls, Refused, Unauthorized
 from gateway import wake
 from gateway.context import Gateway
 from gateway.store.base import NotFound, Recording, StoreError, StoreUnavailable, ToHear
-from gateway.tools import GatewayTools
 from transcription.base import AudioError, ModelError, SpeechError, Transcript
 from transcription.job import CALL, Job, Limits
 from transcription.model_folder import in_use
@@ -32,8 +31,8 @@ POLL = 5.0
 PATIENCE = timedelta(minutes=15)
 #: After trouble of ours (no model, a broken one) it looks again so often, in seconds.
 PAUSE = 30.0
-#: A link that cannot be fetched is given up after so many tries.
-FETCH_TRIES = 20
+#: A recording that our side cannot hear is given up after so many tries.
+TRIES = 20
 
 
 class Hearing:
@@ -156,15 +155,15 @@ class Hearing:
 
     async def _heard(self, one: ToHear, pool: Pool) -> None:
         store, recording = self._gateway.store, one.recording
-        digest = recording.digest or await self._fetched(one)
-        transcript = await store.heard_before(digest)
+        transcript = await store.heard_before(recording.digest)
         if transcript is None:
-            job = await self._job(one, digest)
+            job = await self._job(one)
             transcript = await pool.transcribe(job)
         self._gateway.metrics.running(PART)
         await self._settle_heard(recording, transcript)
 
-    async def _job(self, one: ToHear, digest: str) -> Job:
+    async def _job(self, one: ToHear) -> Job:
+        digest = one.recording.digest
         channel = self._gateway.channels.get((one.message.channel, one.message.account))
         path = str(self._gateway.blobs.path(digest))
         languages = tuple(filter(None, [one.message.language or await self._language(one)]))
@@ -180,29 +179,9 @@ class Hearing:
         known = (await self._gateway.store.record(one.number)).arrival.language
         return known.value if known is not None else ""
 
-    async def _fetched(self, one: ToHear) -> str:
-        """Fetch the file behind the link into the blobs; its digest."""
-        file = one.message.attachments[one.recording.place]
-        call = await self._call(one, file)
-        limit = self._gateway.config.speech.max_file
-        pieces = self._gateway.egress.download(call.url, limit, headers=call.headers)
-        kept = await self._gateway.blobs.put(pieces, name=file.name or "recording", type=file.type, limit=limit)
-        if kept.state != "kept":
-            raise Refused(kept.reason)
-        await self._gateway.store.recording_fetched(one.recording.inbox_id, one.recording.place, kept)
-        return kept.digest
-
-    async def _call(self, one: ToHear, file: Attachment) -> Call:
-        channel = self._gateway.channels.get((one.message.channel, one.message.account))
-        if not isinstance(channel, FetchesFiles):
-            return Call(method="GET", url=file.url)
-        return await channel.fetching(
-            file, GatewayTools(self._gateway.egress, self._gateway.blobs, self._gateway.clock)
-        )
-
     async def _later(self, one: ToHear, why: str) -> None:
-        """Not this time: a link is tried a number of times, then it is gone."""
-        if one.recording.tries + 1 >= FETCH_TRIES:
+        """Not this time; after a number of times not at all."""
+        if one.recording.tries + 1 >= TRIES:
             await self._settle_failed(one, why)
             return
         await self._gateway.store.recording_tried(one.recording.inbox_id, one.recording.place, why)

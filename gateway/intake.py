@@ -56,6 +56,8 @@ def _tell(gateway: Gateway, messages: Sequence[Inbound], accepted: Sequence[Acce
         metrics.ingest_lag.labels(message.channel).observe(max(0.0, (now - message.at).total_seconds()))
         gateway.wake.signal(wake.conversation(done.conversation))
     gateway.wake.signal(wake.INBOX)
+    if any(file.state == "pending" for message in messages for file in message.attachments):
+        gateway.wake.signal(wake.FILES)
 
 
 async def _keep_files(gateway: Gateway, message: Inbound) -> Inbound:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from channels.base import Accepted, Attachment, Inbound, Memo
+from channels.base import Accepted, Attachment, AttachmentState, Inbound, Memo
 from normalizer.record import ComplaintRecord
 from transcription.base import Transcript
 
@@ -186,6 +186,20 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation with its open messages, oldest first, and all that deciding needs."""
+
+class ToFetch(msgspec.Struct, frozen=True, kw_only=True):
+    """Attachment number ``place`` (from 0) of a message, which lies behind a link."""
+
+    inbox_id: int
+    place: int
+    tries: int
+    conversation: str
+    message: Inbound
+
+    @property
+    def file(self) -> Attachment:
+        return self.message.attachments[self.place]
+
 
     conversation: Conversation
     items: tuple[WorkItem, ...]
@@ -492,10 +506,6 @@ class Store(Protocol):
         """The transcript of a file with the same bytes."""
         ...
 
-    async def recording_fetched(self, inbox_id: int, place: int, file: Attachment) -> None:
-        """The message's attachment is this file from now on."""
-        ...
-
     async def recording_tried(self, inbox_id: int, place: int, error: str) -> None:
         """Fetching or hearing failed for now; it waits on."""
         ...
@@ -504,6 +514,37 @@ class Store(Protocol):
         self, inbox_id: int, place: int, state: RecordingState, *, error: str = "", transcript: Transcript | None = None
     ) -> None:
         """What became of a recording, written once. After its last recording a message is open, again if it was done."""
+    # files behind links; they are noted in the transaction of their messages
+    async def files_to_fetch(
+        self, limit: int, now: datetime, *, besides: Collection[tuple[int, int]] = ()
+    ) -> tuple[ToFetch, ...]:
+        """What is due but ``besides`` (inbox id, place)."""
+        ...
+
+    async def next_fetch_at(self) -> datetime | None:
+        """When the earliest file is due."""
+        ...
+
+    async def file_fetched(self, inbox_id: int, place: int, file: Attachment) -> None:
+        """The message's attachment is this file from now on; nothing for a person who was erased meanwhile."""
+        ...
+
+    async def file_tried(self, inbox_id: int, place: int, error: str, next_at: datetime) -> None:
+        """Fetching failed for now."""
+        ...
+
+    async def file_given_up(self, inbox_id: int, place: int, state: AttachmentState, reason: str) -> None:
+        """The file will not come: the attachment says why, a recording of it has failed."""
+        ...
+
+    async def files_to_file(self, limit: int) -> tuple[ToFetch, ...]:
+        """Files that are here and whose messages are done: the record may not know them yet."""
+        ...
+
+    async def file_filed(self, inbox_id: int, place: int) -> None:
+        """The record knows a file that was fetched."""
+        ...
+
         ...
 
     async def recordings_to_copy(self, limit: int) -> tuple[Recording, ...]:

@@ -12,7 +12,7 @@ import msgspec
 
 from channels.base import Accepted, Inbound, Memo
 from gateway.store.base import conversation_id
-from gateway.store.sqlite import memory, rows
+from gateway.store.sqlite import files, memory, rows
 from normalizer.mask import mask
 
 #: Characters of the last message that the lists and the search know.
@@ -118,6 +118,8 @@ class _Group:
         self._top: int | None = None
         self._inbox: list[tuple[object, ...]] = []
         self._blobs: list[tuple[str, int]] = []
+        self._elsewhere: list[tuple[int, int, int, int]] = []
+        """Files to fetch: place, when, conv, seq."""
         self._recorded: Counter[tuple[int, str, str]] = Counter()
         self._duplicates: Counter[tuple[int, str, str]] = Counter()
         self._versions: Counter[tuple[int, int]] = Counter()
@@ -191,6 +193,7 @@ class _Group:
         self._lines[key] = (m.digest, home.n, home.seq)
         if m.inbound.attachments:
             self._blobs.extend((a.digest, home.n) for a in m.inbound.attachments if a.digest)
+            self._elsewhere.extend((n, received_at, home.n, home.seq) for n in files.places(m.inbound))
         if m.inbound.raw_file:
             self._blobs.append((m.inbound.raw_file, home.n))
         return home.seq
@@ -228,6 +231,8 @@ class _Group:
         )
         if self._blobs:
             self._connection.executemany("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", self._blobs)
+        if self._elsewhere:
+            files.note(self._connection, self._elsewhere)
         count(self._connection, "recorded", self._recorded)
         count(self._connection, "duplicates", self._duplicates)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from channels.base import Attachment
 from gateway.store.base import NO_COPY, Recording, RecordingState, ToHear
 from gateway.store.sqlite import rows
 from transcription.base import Transcript
@@ -51,11 +50,11 @@ def of_conversation(connection: sqlite3.Connection, conversation: str) -> tuple[
 
 
 def waiting(connection: sqlite3.Connection, limit: int, besides: Collection[tuple[int, int]]) -> tuple[ToHear, ...]:
-    """What is to be heard, oldest first: rows that hold their conversation back before those that do not."""
+    """What is here and to be heard, oldest first: rows that hold their conversation back before those that do not."""
     found = connection.execute(
         f"SELECT {_COLUMNS}, c.id, c.number, i.body FROM recording r INDEXED BY recording_waiting"  # noqa: S608 - our own columns
         " JOIN inbox i ON i.id = r.inbox JOIN conversation c ON c.n = r.conv"
-        " WHERE r.state = 'waiting' ORDER BY i.state <> 'wait', r.inbox LIMIT ?",
+        " WHERE r.state = 'waiting' AND r.digest <> '' ORDER BY i.state <> 'wait', r.inbox LIMIT ?",
         (limit + len(besides),),
     )
     made = (
@@ -72,21 +71,6 @@ def known(connection: sqlite3.Connection, digest: str) -> Transcript | None:
         "SELECT body FROM recording WHERE digest = ? AND state = 'heard' LIMIT 1", (digest,)
     ).fetchone()
     return None if row is None else _transcript.decode(row[0])
-
-
-def fetched(connection: sqlite3.Connection, inbox_id: int, place: int, file: Attachment) -> None:
-    """The file behind a link is here: the message names it from now on."""
-    row = connection.execute("SELECT body, conv FROM inbox WHERE id = ?", (inbox_id,)).fetchone()
-    body, conv = rows.found(row, f"inbox row {inbox_id}")
-    message = rows.inbound(body)
-    if place >= len(message.attachments):  # erased meanwhile
-        return
-    files = tuple(file if n == place else one for n, one in enumerate(message.attachments))
-    changed = rows.encode(msgspec.structs.replace(message, attachments=files))
-    connection.execute("UPDATE inbox SET body = ? WHERE id = ?", (changed, inbox_id))
-    connection.execute("UPDATE recording SET digest = ? WHERE inbox = ? AND place = ?", (file.digest, inbox_id, place))
-    if file.digest:
-        connection.execute("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", (file.digest, conv))
 
 
 def settle(

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from channels.base import Accepted, Attachment, Inbound, Memo
+from channels.base import Accepted, Attachment, AttachmentState, Inbound, Memo
 from gateway.context import utc_now
 from gateway.store.base import (
     Agent,
@@ -28,6 +28,7 @@ from gateway.store.base import (
     StoreUnavailable,
     Tally,
     ToHear,
+    ToFetch,
     View,
 )
 from gateway.store.sqlite import (
@@ -35,6 +36,7 @@ from gateway.store.sqlite import (
     erase,
     figures,
     flow,
+    files,
     intake,
     listings,
     memory,
@@ -182,6 +184,33 @@ class SqliteStore:
 
     # --- recordings
 
+    # --- files behind links
+
+    async def files_to_fetch(
+        self, limit: int, now: datetime, *, besides: Collection[tuple[int, int]] = ()
+    ) -> tuple[ToFetch, ...]:
+        return self._readers.near(lambda c: files.due(c, limit, rows.micros(now), besides))
+
+    async def next_fetch_at(self) -> datetime | None:
+        at = self._readers.near(files.next_at)
+        return None if at is None else rows.when(at)
+
+    async def file_fetched(self, inbox_id: int, place: int, file: Attachment) -> None:
+        await self._do("file_fetched", lambda c: files.fetched(c, inbox_id, place, file))
+
+    async def file_tried(self, inbox_id: int, place: int, error: str, next_at: datetime) -> None:
+        await self._do("file_tried", lambda c: files.tried(c, inbox_id, place, error, rows.micros(next_at)))
+
+    async def file_given_up(self, inbox_id: int, place: int, state: AttachmentState, reason: str) -> None:
+        at = self._now()
+        await self._do("file_given_up", lambda c: files.given_up(c, inbox_id, place, state, reason, at))
+
+    async def files_to_file(self, limit: int) -> tuple[ToFetch, ...]:
+        return self._readers.near(lambda c: files.late(c, limit))
+
+    async def file_filed(self, inbox_id: int, place: int) -> None:
+        await self._do("file_filed", lambda c: files.filed(c, inbox_id, place))
+
     async def recordings_to_hear(self, limit: int, *, besides: Collection[tuple[int, int]] = ()) -> tuple[ToHear, ...]:
         return self._readers.near(lambda c: recordings.waiting(c, limit, besides))
 
@@ -190,9 +219,6 @@ class SqliteStore:
 
     async def heard_before(self, digest: str) -> Transcript | None:
         return self._readers.near(lambda c: recordings.known(c, digest))
-
-    async def recording_fetched(self, inbox_id: int, place: int, file: Attachment) -> None:
-        await self._do("recording_fetched", lambda c: recordings.fetched(c, inbox_id, place, file))
 
     async def recording_tried(self, inbox_id: int, place: int, error: str) -> None:
         await self._do("recording_tried", lambda c: recordings.tried(c, inbox_id, place, error))
