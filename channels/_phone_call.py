@@ -15,6 +15,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "call_id": ("call_id", "callid", "uniqueid", "linkedid", "uuid", "callsid", "call-id", "id"),
     "caller": ("caller", "from", "src", "callerid", "caller_id_number", "calling_number", "number"),
     "name": ("name", "caller_name", "caller_id_name"),
+    "email": ("email", "caller_email", "customer_email"),
     "agent": ("agent", "to", "dst", "extension", "destination_number"),
     "at": ("started_at", "at", "start", "calldate", "start_stamp", "time", "date", "epoch"),
     "language": ("language", "lang"),
@@ -32,6 +33,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str = ""
     caller: str = ""
     name: str = ""
+    email: str = ""
     agent: str = ""
     at: datetime | None = None
     language: str = ""
@@ -47,6 +49,7 @@ def read(values: Mapping[str, object], zone: tzinfo = UTC) -> Call:
         call_id=text["call_id"],
         caller=number(text["caller"]),
         name=text["name"],
+        email=text["email"] if re.fullmatch(r"[^@\s<>,;]{1,64}@[^@\s<>,;]+\.[^@\s<>,;]+", text["email"]) else "",
         agent=text["agent"],
         at=moment(text["at"], zone),
         language=text["language"] if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", text["language"]) else "",
@@ -106,7 +109,7 @@ def inbound(
         account=account,
         external_id=external_id,
         thread=thread,
-        sender=Sender(id=call.caller or thread, name=call.name, phone=call.caller),
+        sender=Sender(id=call.caller or thread, name=call.name, email=call.email, phone=call.caller),
         at=call.at or received_at,
         text=call.note,
         attachments=(file,) if file else (),

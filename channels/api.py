@@ -279,6 +279,10 @@ class Api:
 
     # --- what goes out ----------------------------------------------------------------------------
 
+    async def begin(self, sender: Sender, key: str) -> str:  # noqa: ARG002 - a person is one thread here
+        """The person's number or address is the thread; without a ``reply_url`` nobody would see it."""
+        return (sender.phone or sender.email) if self._settings.reply_url else ""
+
     async def send(self, out: Outbound, tools: Tools) -> Receipt:
         """Post a reply to ``reply_url``; without one it is delivered by being stored, and is read by GET."""
         id = _reply_id(out.key)

@@ -516,6 +516,20 @@ class RecordsCalls(Protocol):
 
     speakers: tuple[str, str]
     """Whose voice the first and the second channel hold: ``customer`` and ``agent`` in either order."""
+    receipt_by: tuple[str, ...]
+    """Accounts (``channel/account``) by which a caller gets the receipt: the first that knows a way to them."""
+
+
+@runtime_checkable
+class BeginsThreads(Protocol):
+    """A channel that can write to somebody who has not written to it."""
+
+    async def begin(self, sender: Sender, key: str) -> str:
+        """The thread in which this person is written to; empty where nothing that is known of them is an address here.
+
+        ``sender`` has what is known of them. The same ``key`` gives the same thread. Nothing is sent.
+        """
+        ...
 
 
 @runtime_checkable

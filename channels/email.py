@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ from channels.base import (
     Receipt,
     Refused,
     Secret,
+    Sender,
     Tools,
     Unauthorized,
 )
@@ -294,6 +296,17 @@ class Email:
         mail = await asyncio.to_thread(compose.build, out, letter)
         await smtp.send(self._server(), self._login(tools), self._envelope(out.thread, out), recipient, mail)
         return Receipt(external_ids=(message_id,))
+
+    async def begin(self, sender: Sender, key: str) -> str:
+        """A thread of its own for each ``key``; the address is kept about the thread and goes with it."""
+        if not sender.email or sender.email.lower() in self.identity.own:
+            return ""
+        thread = hashlib.sha256(f"begun {key}".encode()).hexdigest()[:20]
+        if thread not in await self.known.threads([thread]):
+            value = Thread(to=sender.email, participants=[sender.email.lower()])
+            memo = Memo(key=self.known.thread(thread), value=facts.text(value), about=self.known.about(thread))
+            await self.known.remember([memo])
+        return thread
 
     async def _say(self, out: Outbound, recipient: str, message_id: str, tools: Tools) -> list[str]:
         """Remember that it is being said; the ids that we said before. A repeat of the same key is counted once."""

@@ -78,6 +78,13 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     first_channel: Annotated[
         Literal["customer", "agent"], Meta(description="Whose voice the first channel of a stereo recording holds.")
     ] = "customer"
+    receipt_by: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[a-z0-9_]+/[^/]+$")], ...],
+        Meta(
+            description="Accounts, as `channel/account`, by which the caller gets a receipt to correct: the first one that "
+            "can write to the caller's number or address; empty for none."
+        ),
+    ] = ()
     audiosocket: Annotated[
         str,
         Meta(
@@ -136,6 +143,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     recording_id: Annotated[str, Meta(max_length=calls.MAX_VALUE)] = ""
     caller: str = ""
     name: str = ""
+    email: str = ""
     agent: str = ""
     started_at: str = ""
     language: str = ""
@@ -167,6 +175,7 @@ class Phone:
         self._zone = ZoneInfo(settings.timezone)
         other = "agent" if settings.first_channel == "customer" else "customer"
         self.speakers = (settings.first_channel, other)
+        self.receipt_by = settings.receipt_by
 
     # --- what calls us
 

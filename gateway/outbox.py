@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from channels.base import ChannelError, Outbound, Retry, Unauthorized, Unknown
-from gateway import wake
+from gateway import receipts, wake
 from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
 from gateway.delivered import sent, to_a_person
@@ -38,6 +38,7 @@ class Outbox:
         self._settings = gateway.config.outbox
         self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
         self._actions = ActionCalls(gateway, self._tools)
+        self._receipts = receipts.Receipts(gateway)
         self._running: set[asyncio.Task[None]] = set()
         self._pace = Pace(gateway.channels, time.monotonic)
 
@@ -125,6 +126,8 @@ class Outbox:
         try:
             if send.destination.startswith(DESTINATION):
                 return await self._actions.attempt(send, now)
+            if send.destination.startswith(receipts.DESTINATION):
+                return await self._receipts.attempt(send)
             if send.destination.startswith("sink:"):
                 reference = await self._to_sink(send, now)
                 return SendResult(id=send.id, state="sent", external_ids=(reference,) if reference else ())
@@ -176,8 +179,8 @@ class Outbox:
 
     def _repeatable(self, send: Send) -> bool:
         """Whether an attempt whose fate is unknown may be repeated without asking."""
-        if send.destination.startswith(("sink:", DESTINATION)):
-            return True  # every sink and system gets an idempotency key
+        if send.destination.startswith(("sink:", DESTINATION, receipts.DESTINATION)):
+            return True  # every sink and system gets an idempotency key, and a receipt is queued once
         name, _, account = send.destination.removeprefix("channel:").partition("/")
         channel = self._gateway.channels.get((name, account))
         return (channel is not None and channel.idempotent) or REPEAT_IN_DOUBT[_OUTBOUND.decode(send.body).kind]

@@ -9,7 +9,7 @@ import msgspec
 
 from bot.decision import Reply
 from channels.base import Button, Channel, Outbound
-from gateway import action_calls, spoken
+from gateway import action_calls, receipts, spoken
 from gateway.addressed import to_customer
 from gateway.draft import Draft, line, standing
 from gateway.events import event_sends, events_between
@@ -35,7 +35,7 @@ def outcome(
     record = draft.record
     if record is not None and record != work.record:
         before = work.record if work.record is not None and work.record.number == record.number else None
-        record = _revised(record, before, draft, now)
+        record = _revised(record, before, draft, now, joined=record.arrival.conversation != work.conversation.id)
         draft.journal.append(line(record, "revised", now, "system", {"revision": record.revision}))
         if not work.items or any(item.message.silent != "history" for item in work.items):
             sends += event_sends(events_between(before, record, source=source), sinks)
@@ -51,6 +51,7 @@ def outcome(
         status=draft.status,
         sends=(
             *(row for reply in draft.replies for row in _rows(work, number, author, channels, *reply)),
+            *receipts.request(work, record, channels),
             *(action_calls.request(work, number, call, now) for call in draft.actions),
             *sends,
         ),
@@ -60,8 +61,15 @@ def outcome(
     )
 
 
-def _revised(record: ComplaintRecord, before: ComplaintRecord | None, draft: Draft, now: datetime) -> ComplaintRecord:
-    stands = standing(record, status=draft.status, owner=draft.owner)
+def _revised(
+    record: ComplaintRecord, before: ComplaintRecord | None, draft: Draft, now: datetime, *, joined: bool
+) -> ComplaintRecord:
+    """The next revision. Who has a case is decided in its first conversation, not in one that was ``joined`` to it."""
+    stands = record
+    if not joined:
+        stands = standing(record, status=draft.status, owner=draft.owner)
+    elif before is not None:
+        stands = msgspec.structs.replace(record, standing=before.standing)
     return msgspec.structs.replace(stands, revision=(before.revision if before else 0) + 1, updated_at=now)
 
 

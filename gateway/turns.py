@@ -14,6 +14,7 @@ import msgspec
 from bot import failure, public
 from bot.decide import decide
 from bot.decision import Asked, Company, Context, Decision, Handoff, State, Step, Turn
+from bot.skills import calls
 from channels.base import RecordsCalls
 from gateway import action_calls, spoken
 from gateway.calendar import Calendar
@@ -24,6 +25,7 @@ from gateway.numbers import case_number
 from gateway.outcome import outcome
 from gateway.status_link import status_url
 from gateway.store.base import BOT, NOBODY, Entry, Outcome, Work, WorkItem, conversation_id
+from normalizer import doubts
 from normalizer.mask import mask
 from normalizer.normalize import normalize
 from normalizer.record import ComplaintRecord, Deadlines
@@ -147,6 +149,8 @@ class Turns:
         message, heard = item.message, spoken.transcripts(item)
         if (work.conversation.channel, work.conversation.account) in self._calls:
             return _call(draft.state)
+        if confirmed := self._confirmed(draft, item):
+            return confirmed
         if spoken.silent(item, heard):
             return failure.failed(message.language, draft.state, "a recording that was not heard")
         turn = Turn(
@@ -158,6 +162,23 @@ class Turns:
             attachments=len(message.attachments),
             edited=message.kind == "edit",
         )
+        assert draft.record is not None
+        asked = self._asked(draft, turn)
+        decision = decide(asked, self._knowledge)
+        return calls.asking(asked, decision, self._knowledge) if heard else decision
+
+    def _confirmed(self, draft: Draft, item: WorkItem) -> Decision | None:
+        """A yes to the question for a number that was not heard well; None for anything else."""
+        assert draft.record is not None
+        told = doubts.confirmed(draft.record, item.message.text, key=item.key)
+        if told == draft.record or item.recordings or draft.state.asking:
+            return None
+        (doubt,) = (one for one in draft.record.what.doubts if one not in told.what.doubts)
+        draft.record = told
+        asked = self._asked(draft, Turn(key=item.key, text=item.message.text, at=item.message.at))
+        return calls.thanks(asked, self._knowledge, doubt)
+
+    def _asked(self, draft: Draft, turn: Turn) -> Asked:
         assert draft.record is not None
         context = self._context(draft, draft.record, turn)
         return decide(Asked(turn=turn, state=draft.state, record=draft.record, context=context), self._knowledge)

@@ -55,7 +55,8 @@ def build(out: Outbound, letter: Letter) -> bytes:
     mail["To"] = Address(addr_spec=letter.recipient)
     if letter.reply_to:
         mail["Reply-To"] = Address(_line(letter.name, MAX_NAME), addr_spec=letter.reply_to)
-    mail["Subject"] = subject(letter.subject, out.language)
+    answers = letter.in_reply_to or letter.references
+    mail["Subject"] = subject(letter.subject, out.language) if answers or not letter.subject else letter.subject
     mail["Date"] = format_datetime(letter.at)
     mail["Message-ID"] = f"<{letter.message_id}>"
     if _ID.fullmatch(letter.in_reply_to):

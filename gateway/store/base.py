@@ -379,6 +379,16 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
 
 
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation on another channel that goes on with a case: by what thread, with whom."""
+
+    channel: str
+    account: str
+    thread: str
+    sender: str
+    sender_name: str = ""
+
+
 class DeskSession(msgspec.Struct, frozen=True, kw_only=True):
     """A logged-in browser. Only the token's sha256 is stored."""
 
@@ -719,6 +729,14 @@ class Store(Protocol):
     async def put_once(self, scope: str, key: str, value: bytes, *, expires_at: datetime) -> bytes:
         """Keep ``value`` under (scope, key) unless something is there; returns what is there (idempotency keys, jti)."""
         ...
+    async def join(self, number: str, other: Joined, sends: Sequence[NewSend], *, at: datetime) -> str:
+        """Let the case go on in another conversation, and queue what is said there first; that conversation's id.
+
+        It is made where there is none, and stays with its own case where it has an open one. A repeat changes nothing.
+        Raises :class:`NotFound` for a case whose person was erased.
+        """
+        ...
+
 
     async def take_once(self, scope: str, key: str, now: datetime) -> bytes | None:
         """Take a value away: one caller gets it (one-time login links)."""

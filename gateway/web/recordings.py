@@ -31,6 +31,7 @@ class RecordingQuery(msgspec.Struct, frozen=True, kw_only=True):
     call_id: Annotated[str, Meta(description="The call's id; recordings with the same one are one conversation.")] = ""
     caller: Annotated[str, Meta(description="Who called, as a telephone number.")] = ""
     name: Annotated[str, Meta(description="The caller's name.")] = ""
+    email: Annotated[str, Meta(description="The caller's mail address, where it is known.")] = ""
     agent: Annotated[str, Meta(description="Who answered.")] = ""
     started_at: Annotated[str, Meta(description="ISO 8601, or seconds since 1970.")] = ""
     language: Annotated[

@@ -17,6 +17,7 @@ from gateway.store.base import (
     DeskSession,
     Entry,
     Gauges,
+    Joined,
     JournalLine,
     NewSend,
     Page,
@@ -38,6 +39,7 @@ from gateway.store.sqlite import (
     flow,
     files,
     intake,
+    joining,
     listings,
     memory,
     outbox,
@@ -386,6 +388,9 @@ class SqliteStore:
                 at=self._now(),
             ),
         )
+
+    async def join(self, number: str, other: Joined, sends: Sequence[NewSend], *, at: datetime) -> str:
+        return await self._do("join", lambda c: joining.join(c, number, other, sends, at))
 
     async def agents(self) -> tuple[Agent, ...]:
         return self._readers.near(people.agents)
