@@ -7,6 +7,7 @@
 - ``sign(body, at, id="…")``: the headers of a good delivery, or its query with ``SIGNED_IN = "query"``;
 - ``EXPECTED``: what ``text.*`` says, one dict of ``Inbound`` attributes (``sender`` is the sender's id) per message;
 - for a channel that we ask: ``Provider`` instead of ``sign`` (see :class:`FakeProvider`);
+- optional: ``BESIDE_FILES``, the words in ``attachment.*`` of a channel that we ask;
 - optional: ``sealed(body)``, where captures are kept readable and a delivery is encrypted;
 - optional: ``URL`` and ``QUERY`` of its requests, ``HANDSHAKE`` (a whole ``Request``), ``Platform`` (a fake server for
   sending, see :class:`FakePlatform`), ``attachment(blobs, at)`` where the body of ``attachment.*`` has to be made.
@@ -69,7 +70,7 @@ class FakeProvider(Protocol):
         """What was handed over is handed over once more, under new ids of the provider's."""
         ...
 
-    def held(self) -> int:
+    def untaken(self) -> int:
         """How many messages it holds that nobody has taken away."""
         ...
 

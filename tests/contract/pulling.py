@@ -51,7 +51,7 @@ async def pulled(house: House, running: FakeProvider, count: int) -> list[Inboun
     """Watch until so many messages are stored and the provider's copies are dealt with."""
 
     async def done() -> bool:
-        return len(await house.rows()) >= count and not running.held()
+        return len(await house.rows()) >= count and not running.untaken()
 
     async with watching(house):
         await _until(done)
@@ -99,7 +99,7 @@ async def ack_after_durable(house: House) -> None:
             running.put(house.case.fixture("text"))
             async with watching(house):
                 await asyncio.sleep(1.5)
-            assert running.held() == 1
+            assert running.untaken() == 1
             assert not await house.rows()
         await pulled(house, running, 1)
 
@@ -141,11 +141,11 @@ async def attachments(house: House) -> None:
     async with provider(house) as running:
         running.put(house.case.fixture("attachment"))
         (message,) = await pulled(house, running, 1)
-        assert message.text
+        assert getattr(house.case.module, "BESIDE_FILES", "") in message.text
         assert message.attachments
         for file in message.attachments:
             assert not file.data, "bytes belong into a file, not into a row"
-            assert file.digest or file.reason
+            assert file.digest or file.url or file.reason
             if file.state == "kept":
                 assert len(await house.gateway.blobs.read(file.digest)) == file.size
 
@@ -287,7 +287,7 @@ async def check(house: House) -> None:
         findings = await _channel(house).check(tools(house))
         assert findings
         assert all(finding.ok for finding in findings)
-        assert (running.held(), running.sent) == (1, [])
+        assert (running.untaken(), running.sent) == (1, [])
         running.fail("login")
         findings = await _channel(house).check(tools(house))
         assert any(not finding.ok and finding.detail for finding in findings)

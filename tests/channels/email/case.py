@@ -16,6 +16,8 @@ SETTINGS: dict[str, Any] = {
     "smtp_host": "localhost",
 }
 SECRETS = [PASSWORD]
+#: The words of ``attachment.eml``.
+BESIDE_FILES = "照片见附件。"
 EXPECTED = [
     {
         "text": "水壶漏水，买了三天就坏了。请退款。",
@@ -59,7 +61,7 @@ class Provider:
         self._imap.move_back("Allears")
         self._imap.reset_validity()
 
-    def held(self) -> int:
+    def untaken(self) -> int:
         return len(self._imap.mails())
 
     def fail(self, how: str) -> None:
