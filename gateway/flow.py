@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bot.knowledge import Knowledge
-from gateway import spoken, wake
+from gateway import albums, spoken, wake
 from gateway.context import Gateway
 from gateway.store.base import Batch, NotFound, Stale, StoreError, StoreUnavailable, Work
 from gateway.turns import Decided, Turns
@@ -64,7 +64,7 @@ class Flow:
     async def _decide(self, batch: Batch) -> list[Decided]:
         decided = []
         for claimed in batch.work:
-            work = await self._heard_so_far(batch, claimed)
+            work = await self._heard_so_far(batch, self._whole(claimed))
             if not work.items:
                 continue
             try:
@@ -74,6 +74,14 @@ class Flow:
                 decided += await self._failed(batch, work, err)
             await asyncio.sleep(0)
         return decided
+
+    def _whole(self, work: Work) -> Work:
+        """The messages up to the first album of which more may come; it is looked at again when it is whole."""
+        items, left = albums.whole_until(work.items, self._gateway.clock())
+        if left:
+            again = left.total_seconds() + 0.01
+            asyncio.get_running_loop().call_later(again, self._gateway.wake.signal, wake.INBOX)
+        return msgspec.structs.replace(work, items=tuple(items))
 
     async def _heard_so_far(self, batch: Batch, work: Work) -> Work:
         """The messages up to the first with a recording to hear; that one waits, and what follows it waits for it."""

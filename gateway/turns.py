@@ -16,7 +16,7 @@ from bot.decide import decide
 from bot.decision import Asked, Company, Context, Decision, Handoff, State, Step, Turn
 from bot.skills import calls
 from channels.base import RecordsCalls
-from gateway import action_calls, spoken
+from gateway import action_calls, albums, spoken
 from gateway.calendar import Calendar
 from gateway.context import Gateway
 from gateway.draft import Draft, line, standing
@@ -71,7 +71,7 @@ class Turns:
             Exception: whatever the rules raise; the caller keeps the message.
         """
         draft = Draft(work)
-        for item in work.items:
+        for item in albums.joined(work.items):
             if item.message.kind == "action":
                 self._hear_of(draft, item)
             elif item.message.kind not in SILENT_KINDS:
