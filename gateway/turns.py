@@ -181,7 +181,7 @@ class Turns:
     def _asked(self, draft: Draft, turn: Turn) -> Asked:
         assert draft.record is not None
         context = self._context(draft, draft.record, turn)
-        return decide(Asked(turn=turn, state=draft.state, record=draft.record, context=context), self._knowledge)
+        return Asked(turn=turn, state=draft.state, record=draft.record, context=context)
 
     def _normalized(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> ComplaintRecord:
         settings = self._gateway.config.company
