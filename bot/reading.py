@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class _Read:
 def read_all(files: Mapping[str, str]) -> Knowledge:
     """See :func:`bot.knowledge.parse`."""
     found = _gathered(files)
+    _pack(found)
     patterns = [pattern for entry in found.entries.values() for pattern in entry.patterns]
     patterns += [pattern for group in found.words.values() for pattern in group]
     return Knowledge(
@@ -94,6 +96,14 @@ def _gathered(files: Mapping[str, str]) -> _Read:
         raise KnowledgeError(sorted(found.problems.found))
     found.nodes.clear()
     return found
+
+
+def _pack(found: _Read) -> None:
+    """Make the entries anew in one go: made one by one between the files' trees, they keep the trees' memory from being
+    given back (40 MB of 10,000 entries)."""
+    packed = pickle.dumps((found.entries, found.words), pickle.HIGHEST_PROTOCOL)
+    found.entries, found.words = {}, {}
+    found.entries, found.words = pickle.loads(packed)  # noqa: S301 - our own, from two lines above
 
 
 def _fold_table(tables: Iterable[Mapping[str, Node]]) -> Fold:

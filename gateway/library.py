@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from bot.knowledge import Knowledge, parse
+from gateway import heap
 from normalizer.rules import Rules, compile_rules
 
 _SUFFIXES = (".yaml", ".yml")
@@ -24,7 +25,11 @@ def read_knowledge(folder: Path | None) -> Knowledge:
         KnowledgeError: with every problem of the files, each with file and line.
         OSError: the folder or a file cannot be read.
     """
-    return _packaged_knowledge() if folder is None else parse(knowledge_files(folder))
+    if folder is None:
+        return _packaged_knowledge()
+    knowledge = parse(knowledge_files(folder))
+    heap.give_back()
+    return knowledge
 
 
 def knowledge_files(folder: Path | None) -> dict[str, str]:

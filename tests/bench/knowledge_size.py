@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,16 +71,15 @@ def _memory() -> float:
 
 def measure(entries: int, language: str) -> str:
     """One line of the table."""
-    from bot.knowledge import parse
-    from gateway.library import knowledge_files, read_rules
+    from gateway.library import read_knowledge, read_rules
     from gateway.rehearsal import Rehearsal
 
-    files = {name: text for name, text in knowledge_files(None).items() if not name.startswith("sample/")}
-    files["large.yaml"] = _file(entries, language)
     rules = read_rules(None)
-    before, started = _memory(), time.process_time()
-    knowledge = parse(files)
-    load = time.process_time() - started
+    with TemporaryDirectory() as folder:
+        Path(folder, "large.yaml").write_text(_file(entries, language), encoding="utf-8")
+        before, started = _memory(), time.process_time()
+        knowledge = read_knowledge(Path(folder))
+        load = time.process_time() - started
     texts = [
         _english(e, 2) if language == "en" else _chinese(e, 2) for e in range(0, entries, max(1, entries // ASKED))
     ]
