@@ -57,8 +57,19 @@ class Conflict(StoreError):
 EntryKind = Literal["inbound", "outbound", "note", "notice"]
 #: Why a notice stands in the timeline. The visitor sees ``closed``, ``reopened``, ``joined`` and ``left``.
 Notice = Literal[
-    "opened", "handed_off", "claimed", "handed_back", "closed", "reopened", "joined", "left", "failed", "withdrawn",
-    "approval", "action",
+    "opened",
+    "handed_off",
+    "claimed",
+    "handed_back",
+    "closed",
+    "reopened",
+    "joined",
+    "left",
+    "failed",
+    "withdrawn",
+    "approval",
+    "action",
+    "linked",
 ]
 
 
@@ -97,6 +108,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``text`` is not quite what was written: identity and card numbers are covered (:meth:`Store.original`)."""
     facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """A hand-off's summary as (name, values), for pages in another language than the company's."""
+    machine: str = ""
+    """What kind of machine wrote an inbound line (``MachineKind`` of ``channels.base``); empty for a person."""
+    whole: str = ""
+    """All that was written, where ``text`` is the new part of it: its beginning, covered as ``text`` is."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +187,20 @@ class ToHear(msgspec.Struct, frozen=True, kw_only=True):
     message: Inbound
 
 
+class ToFetch(msgspec.Struct, frozen=True, kw_only=True):
+    """Attachment number ``place`` (from 0) of a message, which lies behind a link."""
+
+    inbox_id: int
+    place: int
+    tries: int
+    conversation: str
+    message: Inbound
+
+    @property
+    def file(self) -> Attachment:
+        return self.message.attachments[self.place]
+
+
 class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     """An open inbox row: a message that nobody has processed yet, or one whose recordings were heard after all."""
 
@@ -186,20 +215,6 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation with its open messages, oldest first, and all that deciding needs."""
-
-class ToFetch(msgspec.Struct, frozen=True, kw_only=True):
-    """Attachment number ``place`` (from 0) of a message, which lies behind a link."""
-
-    inbox_id: int
-    place: int
-    tries: int
-    conversation: str
-    message: Inbound
-
-    @property
-    def file(self) -> Attachment:
-        return self.message.attachments[self.place]
-
 
     conversation: Conversation
     items: tuple[WorkItem, ...]
@@ -364,6 +379,16 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation on another channel that goes on with a case: by what thread, with whom."""
+
+    channel: str
+    account: str
+    thread: str
+    sender: str
+    sender_name: str = ""
+
+
 Role = Literal["agent", "lead", "admin"]
 
 
@@ -377,16 +402,6 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     skills: tuple[str, ...] = ()
     password: str = ""
     active: bool = True
-
-
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation on another channel that goes on with a case: by what thread, with whom."""
-
-    channel: str
-    account: str
-    thread: str
-    sender: str
-    sender_name: str = ""
 
 
 class DeskSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -503,27 +518,6 @@ class Store(Protocol):
         """Up to ``limit`` conversations with open inbox rows, oldest first; per conversation in provider-time order."""
         ...
 
-    # recordings
-    async def recordings_to_hear(self, limit: int, *, besides: Collection[tuple[int, int]] = ()) -> tuple[ToHear, ...]:
-        """What waits to be heard but ``besides`` (inbox id, place); first the messages that nobody has worked on yet."""
-        ...
-
-    async def recordings(self, conversation: str) -> tuple[Recording, ...]:
-        """The recordings of a conversation, oldest first."""
-        ...
-
-    async def heard_before(self, digest: str) -> Transcript | None:
-        """The transcript of a file with the same bytes."""
-        ...
-
-    async def recording_tried(self, inbox_id: int, place: int, error: str) -> None:
-        """Fetching or hearing failed for now; it waits on."""
-        ...
-
-    async def settle_recording(
-        self, inbox_id: int, place: int, state: RecordingState, *, error: str = "", transcript: Transcript | None = None
-    ) -> None:
-        """What became of a recording, written once. After its last recording a message is open, again if it was done."""
     # files behind links; they are noted in the transaction of their messages
     async def files_to_fetch(
         self, limit: int, now: datetime, *, besides: Collection[tuple[int, int]] = ()
@@ -555,6 +549,27 @@ class Store(Protocol):
         """The record knows a file that was fetched."""
         ...
 
+    # recordings
+    async def recordings_to_hear(self, limit: int, *, besides: Collection[tuple[int, int]] = ()) -> tuple[ToHear, ...]:
+        """What waits to be heard but ``besides`` (inbox id, place); first the messages that nobody has worked on yet."""
+        ...
+
+    async def recordings(self, conversation: str) -> tuple[Recording, ...]:
+        """The recordings of a conversation, oldest first."""
+        ...
+
+    async def heard_before(self, digest: str) -> Transcript | None:
+        """The transcript of a file with the same bytes."""
+        ...
+
+    async def recording_tried(self, inbox_id: int, place: int, error: str) -> None:
+        """Fetching or hearing failed for now; it waits on."""
+        ...
+
+    async def settle_recording(
+        self, inbox_id: int, place: int, state: RecordingState, *, error: str = "", transcript: Transcript | None = None
+    ) -> None:
+        """What became of a recording, written once. After its last recording a message is open, again if it was done."""
         ...
 
     async def recordings_to_copy(self, limit: int) -> tuple[Recording, ...]:
@@ -714,6 +729,14 @@ class Store(Protocol):
         """
         ...
 
+    async def join(self, number: str, other: Joined, sends: Sequence[NewSend], *, at: datetime) -> str:
+        """Let the case go on in another conversation, and queue what is said there first; that conversation's id.
+
+        It is made where there is none, and stays with its own case where it has an open one. A repeat changes nothing.
+        Raises :class:`NotFound` for a case whose person was erased.
+        """
+        ...
+
     async def agents(self) -> tuple[Agent, ...]: ...
 
     async def put_agent(self, agent: Agent) -> None: ...
@@ -729,14 +752,6 @@ class Store(Protocol):
     async def put_once(self, scope: str, key: str, value: bytes, *, expires_at: datetime) -> bytes:
         """Keep ``value`` under (scope, key) unless something is there; returns what is there (idempotency keys, jti)."""
         ...
-    async def join(self, number: str, other: Joined, sends: Sequence[NewSend], *, at: datetime) -> str:
-        """Let the case go on in another conversation, and queue what is said there first; that conversation's id.
-
-        It is made where there is none, and stays with its own case where it has an open one. A repeat changes nothing.
-        Raises :class:`NotFound` for a case whose person was erased.
-        """
-        ...
-
 
     async def take_once(self, scope: str, key: str, now: datetime) -> bytes | None:
         """Take a value away: one caller gets it (one-time login links)."""

@@ -28,16 +28,16 @@ from gateway.store.base import (
     SendResult,
     StoreUnavailable,
     Tally,
-    ToHear,
     ToFetch,
+    ToHear,
     View,
 )
 from gateway.store.sqlite import (
     database,
     erase,
     figures,
-    flow,
     files,
+    flow,
     intake,
     joining,
     listings,
@@ -184,8 +184,6 @@ class SqliteStore:
             raise
         return batch
 
-    # --- recordings
-
     # --- files behind links
 
     async def files_to_fetch(
@@ -212,6 +210,8 @@ class SqliteStore:
 
     async def file_filed(self, inbox_id: int, place: int) -> None:
         await self._do("file_filed", lambda c: files.filed(c, inbox_id, place))
+
+    # --- recordings
 
     async def recordings_to_hear(self, limit: int, *, besides: Collection[tuple[int, int]] = ()) -> tuple[ToHear, ...]:
         return self._readers.near(lambda c: recordings.waiting(c, limit, besides))
