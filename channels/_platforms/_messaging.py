@@ -30,6 +30,7 @@ class MessagingPlatform(GraphPlatform):
     speakers: ClassVar[Sequence[str]]
     """Under which names it sends."""
     comment_path: ClassVar[str]
+    acts: ClassVar[tuple[str, ...]] = ("a day later", "comment", "menu button", "reaction")
 
     def __init__(self, **where: Any) -> None:
         super().__init__(**where)
@@ -93,6 +94,21 @@ class MessagingPlatform(GraphPlatform):
         who = self.person(person)
         base = {"sender": {"id": who.id}, "recipient": {"id": self.owner}, "timestamp": self.ms()}
         self.deliver({**base, "postback": {"mid": self.message_id(), "title": title, "payload": payload}})
+
+    def act(self, what: str, person: str) -> None:
+        who = self.person(person)
+        if what == "comment":
+            self.comment(
+                person, "灯笼三天就破了，没人管！" if who.language.startswith("zh") else "It broke in a day. Awful."
+            )
+        elif what == "menu button":
+            self.press(person, "人工客服" if who.language.startswith("zh") else "Talk to a person", "human")
+        elif what == "reaction":
+            mid = self.sent[-1]["id"] if self.sent else "none"
+            base = {"sender": {"id": who.id}, "recipient": {"id": self.owner}, "timestamp": self.ms()}
+            self.deliver({**base, "reaction": {"mid": mid, "action": "react", "emoji": "😠"}})
+        else:
+            super().act(what, person)
 
     def echo(self, thread: str, id: str, text: str, **more: Any) -> dict[str, Any]:
         """What was said in the owner's name, as an event."""

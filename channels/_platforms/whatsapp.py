@@ -30,6 +30,7 @@ class WhatsApp(GraphPlatform):
 
     name: ClassVar[str] = "whatsapp"
     object: ClassVar[str] = "whatsapp_business_account"
+    acts: ClassVar[tuple[str, ...]] = ("a day later", "location", "contact", "reaction", "poll", "unreachable")
 
     def __init__(self, **where: Any) -> None:
         super().__init__(**where)
@@ -78,6 +79,23 @@ class WhatsApp(GraphPlatform):
         said = Saying(id=self.message_id(), person=who, thread=self.thread_of(who), at=self.now())
         self.wrote[said.thread] = said.at
         self.deliver(self._event(said, content))
+
+    def act(self, what: str, person: str) -> None:
+        thread = self.thread_of(self.person(person))
+        ours = next((said["id"] for said in reversed(self.sent) if said["thread"] == thread), "wamid.none")
+        card = {"name": {"formatted_name": person}, "phones": [{"phone": "+8613800138000"}]}
+        doing: dict[str, dict[str, Any]] = {
+            "location": {"type": "location", "location": {"latitude": 31.2304, "longitude": 121.4737}},
+            "contact": {"type": "contacts", "contacts": [card]},
+            "reaction": {"type": "reaction", "reaction": {"message_id": ours, "emoji": "👍"}},
+            "poll": {"type": "unsupported", "unsupported": {"type": "poll_creation"}, "errors": [{"code": 131051}]},
+        }
+        if what in doing:
+            self.send(person, **doing[what])
+        elif what == "unreachable":
+            self.unreachable[thread] = (131026, "Message undeliverable")
+        else:
+            super().act(what, person)
 
     def _event(self, said: Saying, content: Mapping[str, Any], n: int = 0) -> dict[str, Any]:
         user = said.person.id
