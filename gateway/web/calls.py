@@ -35,8 +35,9 @@ MAX_FRAME = 4 * 1024 * 1024
 MAX_MEDIA_FRAME = 256 * 1024
 #: Samples a second that a call may come with.
 MIN_RATE, MAX_RATE = 8_000, 48_000
-#: Answers that a client may be behind before nothing more is read from it.
-MAX_ANSWERS = 64
+#: Answers that a client may be behind before nothing more is read from it: five minutes at the usual pace. Until then what it
+#: sends is on the disk at once, however slow the hearing is.
+MAX_ANSWERS = 1500
 #: Names in the address that are not about the call.
 _OURS = ("token", "channels", "sample_rate")
 

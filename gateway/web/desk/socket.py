@@ -88,12 +88,14 @@ class _Line:
 
     async def watch_call(self, id: str) -> None:
         """Tell the page what is being said: frames of this kind are not stored anywhere, so they carry it."""
-        calls, known = self._visit.request.app[CALLS], 0
+        calls, known, ran = self._visit.request.app[CALLS], 0, False
         with self._visit.gateway.wake.listen(wake.call(id)) as signals:
             while not self._socket.closed:
                 call = calls.shown(id, known)
                 known = call["known"] if call else 0
-                await self._tell({"call": call, "conversation": id})
+                if call or ran:
+                    await self._tell({"call": call, "conversation": id})
+                ran = call is not None
                 await signals.next()
                 await asyncio.sleep(CALM)
 
