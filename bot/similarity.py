@@ -33,6 +33,8 @@ FAR = 0.04
 K1, B = 1.2, 0.75
 #: The part of nearness in the order of entries, beside the linear model.
 NEARNESS = 0.6
+#: What a text does: it states, wishes, or asks.
+MOODS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Near:
 
 
 class _Said(NamedTuple):
-    """A text, compared with everything: cosine by example; the three orders, BM25 and known words by entry."""
+    """A text, compared with everything: cosine by example; the three orders and BM25 by entry."""
 
     cosines: Floats
     same: Floats
@@ -57,9 +59,12 @@ class _Said(NamedTuple):
     centre: Floats
     order: Floats
     bm25: Floats
-    known: Floats
     seen: float
     hits: Hits
+    terms: Ints
+    """The place of each of the text's words among all entries' words, or -1."""
+    found: Hits
+    """Which entries have which of the words that any has."""
 
 
 class Index:
@@ -75,14 +80,14 @@ class Index:
         names: list[str] = []
         starts: list[int] = []
         self._texts: list[str] = []
-        self._moods: list[tuple[bool, int]] = []
+        moods: list[tuple[bool, int]] = []
         hashes: list[int] = []
         grams, words = Gathered(), Gathered()
         for name, texts in examples.items():
             begin, terms = len(self._texts), dict.fromkeys((vocabulary or {}).get(name, ()), 0.0)
             for said in _distinct(texts, table):
                 self._texts.append(said.text)
-                self._moods.append((said.negated, _mood(said)))
+                moods.append((said.negated, _mood(said)))
                 hashes.append(_hash(said.compact))
                 grams.add(said.features)
                 for term, count in said.terms.items():
@@ -98,15 +103,20 @@ class Index:
         self._sizes = np.diff(np.append(self._starts, len(self._texts)))
         self._entry_of = np.repeat(np.arange(len(names)), self._sizes)
         self._whole = _unique(np.array(hashes, dtype=np.uint64), self._entry_of)
-        self._negated = np.array([negated for negated, _ in self._moods], dtype=bool)
-        self._mood = np.array([mood for _, mood in self._moods], dtype=np.int8)
-        del self._moods
+        self._negated = np.array([negated for negated, _ in moods], dtype=bool)
+        self._denies = self._share_of(self._negated)
+        self._moods = [self._share_of(np.array([mood == each for _, mood in moods], dtype=bool)) for each in MOODS]
         self._grams = Postings(grams)
         self._words = Postings(words)
         self._weigh()
         self._head = self._trained()
 
     # --- made once ---
+
+    def _share_of(self, examples: NDArray[np.bool_]) -> list[float]:
+        """Which part of each entry's examples it is."""
+        counts = np.bincount(self._entry_of, examples, minlength=len(self.names))
+        return [float(share) for share in counts / self._sizes]
 
     def _weigh(self) -> None:
         grams, words, total = self._grams, self._words, len(self._texts)
@@ -161,7 +171,7 @@ class Index:
         top = np.argpartition(-said.order, count - 1)[:count]
         places = [int(place) for place in sorted(top, key=lambda at: (-said.order[at], at)) if said.best[place] > FAR]
         places += [self._place[name] for name in also if name in self._place and self._place[name] not in places]
-        words = _Words(self, utterance)
+        words = _Words(self, utterance, said)
         tops = _Tops(said, self._entry_of)
         return [self._near(place, utterance, said, words, tops) for place in places]
 
@@ -177,12 +187,10 @@ class Index:
         centre: Floats = (np.add.reduceat(cosines, self._starts) / self._width).astype(np.float32)
         near: Floats = np.float32(0.6) * best + np.float32(0.4) * centre
         order = near if self._head is None else weights @ self._head[keys] + np.float32(NEARNESS) * near
-        places = self._words.numbers(keys_of(utterance.terms))
-        places = places[places >= 0]
-        found = self._words.hits(places)
+        terms = self._words.numbers(keys_of(utterance.terms))
+        found = self._words.hits(terms[terms >= 0])
         bm25 = np.bincount(found.rows, found.weights, minlength=entries).astype(np.float32)
-        known = np.bincount(found.rows, self._worth[places][found.which], minlength=entries).astype(np.float32)
-        return _Said(cosines, same, best, centre, order, bm25, known, seen, hits)
+        return _Said(cosines, same, best, centre, order, bm25, seen, hits, terms, found)
 
     def _vector(self, features: Mapping[str, float]) -> tuple[Ints, Floats, float]:
         """Places and weights (of length one) of the known features, and their share of all."""
@@ -203,7 +211,7 @@ class Index:
         row = begin + int(said.cosines[own].argmax())
         same = float(said.same[own].max())
         best, centre = float(said.best[place]), float(said.centre[place])
-        known, strangest = words.known_to(place)
+        known, strangest, unmatched = words.of(place)
         signals = Signals(
             head=float(said.order[place]),
             head_margin=tops.order.lead(place, said.order),
@@ -215,17 +223,17 @@ class Index:
             back=float((said.hits.weights[said.hits.rows == row] ** 2).sum()),
             bm25=float(said.bm25[place]) / words.most,
             bm25_margin=tops.bm25.lead(place, said.bm25) / words.most,
-            share=float((tops.votes == place).mean()),
+            share=tops.votes.count(place) / len(tops.votes),
             known=known,
             seen=said.seen,
             strangest=strangest,
             agreement=(tops.order.first(place) + tops.best.first(place) + tops.bm25.first(place)) / 3,
-            polarity=float((self._negated[own] == utterance.negated).mean()),
-            mood=float((self._mood[own] == _mood(utterance)).mean()),
+            polarity=self._denies[place] if utterance.negated else 1 - self._denies[place],
+            mood=self._moods[_mood(utterance)][place],
             length=math.log1p(utterance.units),
         )
         score = min(1.0, 0.6 * same + 0.4 * centre)
-        return Near(self.names[place], score, same, words.unmatched(place), self._texts[row], signals)
+        return Near(self.names[place], score, same, unmatched, self._texts[row], signals)
 
 
 class _Top:
@@ -250,48 +258,38 @@ class _Tops:
         self.order, self.best, self.centre, self.bm25 = map(_Top, (said.order, said.best, said.centre, said.bm25))
         count = min(VOTES, len(said.cosines))
         rows = np.argpartition(-said.cosines, count - 1)[:count]
-        self.votes = entry_of[rows[said.cosines[rows] > 0]]
-        if not len(self.votes):
-            self.votes = np.array([-1])
+        self.votes: list[int] = entry_of[rows[said.cosines[rows] > 0]].tolist() or [-1]
 
 
 class _Words:
     """The text's words against the entries' vocabularies."""
 
-    def __init__(self, index: Index, utterance: Utterance) -> None:
-        self._postings = index._words
-        terms = [*utterance.terms]
+    def __init__(self, index: Index, utterance: Utterance, said: _Said) -> None:
         content = set(utterance.content)
-        self._places = self._postings.numbers(keys_of(terms))
-        worth = np.where(self._places >= 0, index._worth[self._places], index._worthiest) if terms else np.zeros(0)
-        self._worth = worth.astype(np.float64)
-        self._is_content = np.array([term in content for term in terms], dtype=bool)
-        self._is_strange = np.array([term in content or term == NUMBER for term in terms], dtype=bool)
+        self._found = said.found
+        self._known = np.flatnonzero(said.terms >= 0)
+        if len(said.terms):
+            self._worth = np.where(said.terms >= 0, index._worth[said.terms], index._worthiest).astype(np.float64)
+        else:
+            self._worth = np.zeros(0)
+        is_content = [term in content for term in utterance.terms]
+        is_strange = [each or term == NUMBER for each, term in zip(is_content, utterance.terms)]
+        self._content = np.where(is_content, self._worth, 0.0)
+        self._strange = np.where(is_strange, self._worth, 0.0)
+        self._total, self._all_content = float(self._worth.sum()), float(self._content.sum())
         self._rarest = index._worthiest
-        self.most = float(self._worth.sum()) * (K1 + 1) or 1.0
+        self.most = self._total * (K1 + 1) or 1.0
 
-    def _missing(self, place: int) -> NDArray[np.bool_]:
-        found = np.zeros(len(self._places), dtype=bool)
-        for at, number in enumerate(self._places.tolist()):
-            if number >= 0:
-                rows = self._postings.rows[self._postings.starts[number] : self._postings.starts[number + 1]]
-                near = int(np.searchsorted(rows, place))
-                found[at] = near < len(rows) and rows[near] == place
-        return ~found
-
-    def known_to(self, place: int) -> tuple[float, float]:
-        """The share of the words' worth that the entry has, and the worth of the rarest content word it has not."""
-        missing, total = self._missing(place), float(self._worth.sum())
-        if not total:
-            return 0.0, 1.0
-        strange = self._worth[np.logical_and(missing, self._is_strange)]
-        return 1 - float(self._worth[missing].sum()) / total, min(1.0, float(strange.max(initial=0.0)) / self._rarest)
-
-    def unmatched(self, place: int) -> float:
-        """The share of the content words' worth that the entry does not have."""
-        total = float(self._worth[self._is_content].sum())
-        missing = np.logical_and(self._missing(place), self._is_content)
-        return float(self._worth[missing].sum()) / total if total else 1.0
+    def of(self, place: int) -> tuple[float, float, float]:
+        """The share of the words' worth that the entry has, the worth of the rarest content word it has not, and the
+        share of the content words' worth that it has not."""
+        if not self._total:
+            return 0.0, 1.0, 1.0
+        missing = np.ones(len(self._worth))
+        missing[self._known[self._found.which[self._found.rows == place]]] = 0.0
+        strangest = min(1.0, float((missing * self._strange).max()) / self._rarest)
+        lacking = float(missing @ self._content) / self._all_content if self._all_content else 1.0
+        return 1 - float(missing @ self._worth) / self._total, strangest, lacking
 
 
 def _distinct(texts: Iterable[str], table: Fold) -> Iterable[Utterance]:
