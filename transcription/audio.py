@@ -41,7 +41,7 @@ CUT_SECONDS, CUT_SHARE = 1.0, 0.98
 #: Two channels that are the same for so many seconds are one.
 LOOK_SECONDS = 30.0
 
-#: Sound that is handed on at a time, in seconds.
+#: Sound that is handed on at a time, in seconds: the engine spends a third less on it than on single frames.
 PIECE_SECONDS = 0.5
 
 #: Samples of all channels at the same time: channels × samples, 16 bits.
@@ -107,7 +107,7 @@ class Recording:
         self.format = self._container.format.name.split(",")[0]
         self.channels = context.channels
         self._decoder = _decoder(context)
-        self._pieces = self._gathered()
+        self._pieces = self._decoded()
         self._head = list(self._heads())
 
     def _heads(self) -> Iterator[Samples]:
@@ -124,19 +124,10 @@ class Recording:
         if same:
             self.channels = 1
 
-    def _gathered(self) -> Generator[Samples, None, None]:
-        """Frames are a fiftieth of a second; the engine spends a third less on pieces of half a second."""
-        parts: list[Samples] = []
-        for part in self._decoded():
-            parts.append(part)
-            if sum(one.shape[1] for one in parts) >= self._rate * PIECE_SECONDS:
-                yield np.concatenate(parts, axis=1)
-                parts = []
-        if parts:
-            yield np.concatenate(parts, axis=1)
-
     def _decoded(self) -> Generator[Samples, None, None]:
-        resampler = AudioResampler(format="s16p", layout="stereo" if self.channels == 2 else "mono", rate=self._rate)
+        """A codec's frames are a fiftieth of a second; FFmpeg joins them for a fifth of what it costs here."""
+        layout, size = "stereo" if self.channels == 2 else "mono", int(self._rate * PIECE_SECONDS)
+        resampler = AudioResampler(format="s16p", layout=layout, rate=self._rate, frame_size=size)
         try:
             for frame in self._frames():
                 if frame.layout.nb_channels != self.channels or not MIN_RATE <= frame.sample_rate <= MAX_RATE:

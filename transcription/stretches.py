@@ -50,7 +50,8 @@ class Stretches:
         count = len(sound) // self._block
         self._rest = sound[count * self._block :]
         blocks = sound[: count * self._block].reshape(count, self._block)
-        quiet = np.sqrt(np.mean(blocks.astype(np.float32) ** 2, axis=1)) < QUIET if count else ()
+        loudness = blocks.astype(np.float32)
+        quiet = np.einsum("ij,ij->i", loudness, loudness) < QUIET**2 * self._block
         # Runs of equal blocks go together: a conversation is a few long runs.
         edges = [0, *(np.flatnonzero(np.diff(quiet)) + 1).tolist(), count] if count else []
         for start, end in pairwise(edges):
