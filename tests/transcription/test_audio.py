@@ -303,4 +303,4 @@ def test_an_hour_is_read_in_steady_memory(tmp_path: Path) -> None:
 
 
 def test_the_fixtures_are_there() -> None:
-    assert len(list(SPEECH.glob("*.flac"))) == 11
+    assert len(list(SPEECH.glob("*.flac"))) == 12
