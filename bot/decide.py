@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bot.decision import Asked, Decision, Reply, Step
 from bot.failure import failed
 from bot.knowledge import Knowledge
-from bot.skills import actions, answers, consent, handoff, progress, quiet, slots, social, survey
+from bot.skills import actions, answers, callback, consent, contact, handoff, progress, quiet, slots, social, survey
 from bot.view import Outcome, View
 
 Rule = Callable[[View], Outcome | None]
@@ -26,6 +26,8 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("survey", survey.answered),
     ("chaser", progress.chaser),
     ("withdrawal", progress.withdrawal),
+    ("callback", callback.callback),
+    ("contact", contact.corrected),
     ("slot-while-waiting", slots.answered_while_waiting),
     ("waiting", progress.waiting),
     ("risk", handoff.risk),

@@ -135,6 +135,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     acted: dict[str, str] = {}
     """Key → what became of it: nothing is done twice."""
 
+    @property
+    def anew(self) -> State:
+        """For the next case of the same person: what they have told of themselves stays."""
+        return State(language=self.language, opted_out=self.opted_out)
+
 
 class Company(msgspec.Struct, frozen=True, kw_only=True):
     """What the bot may say of the company: name, first-answer promise, where the customer follows the case."""
@@ -168,6 +173,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = "bot"
     """Who has the conversation: ``bot``, an agent's id, or empty while it waits for a person."""
     status: str = "new"
+    open_spans: tuple[tuple[datetime, datetime], ...] = ()
+    """When people are at work in the days to come (UTC), for appointments; empty: not known."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,8 +19,10 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def deadline(at: datetime | None, now: datetime, zone: str, language: str) -> str:
-    """``17:30 today (Shanghai time)``, ``10:00 on Monday 23 Nov (Shanghai time)``, ``11月23日（周一）10:00``."""
+def deadline(at: datetime | None, now: datetime, zone: str, language: str, *, named: bool = False) -> str:
+    """In Chinese the zone is said only where it is ``named``: customers and company mostly share one.
+
+    ``17:30 today (Shanghai time)``, ``10:00 on Monday 23 Nov (Shanghai time)``, ``11月23日（周一）10:00``."""
     if at is None:
         return ""
     place = _zone(zone)
@@ -29,10 +31,11 @@ def deadline(at: datetime | None, now: datetime, zone: str, language: str) -> st
     clock = f"{local:%H:%M}"
     day = _DAYS.get(language, _DAYS["en"])[local.weekday()]
     if language.startswith("zh"):
-        named = {0: "今天", 1: "明天"}.get(days) or f"{local.month}月{local.day}日（{day}）"
-        return f"{named}{clock}"
-    named = {0: "today", 1: "tomorrow"}.get(days) or f"on {day} {local.day} {_MONTHS[local.month - 1]}"
-    return f"{clock} {named} ({_spoken(zone)})"
+        spoken = {0: "今天", 1: "明天"}.get(days) or f"{local.month}月{local.day}日（{day}）"
+        place_name = f"（{_spoken(zone)}）" if named else ""
+        return f"{spoken}{clock}{place_name}"
+    spoken = {0: "today", 1: "tomorrow"}.get(days) or f"on {day} {local.day} {_MONTHS[local.month - 1]}"
+    return f"{clock} {spoken} ({_spoken(zone)})"
 
 
 def _spoken(zone: str) -> str:

@@ -37,6 +37,12 @@ class Calendar:
             left -= closes - opens
         return start + timedelta(hours=hours)
 
+    def spans(self, at: datetime, days: int = 10) -> tuple[tuple[datetime, datetime], ...]:
+        """When people are at work from ``at`` on (UTC)."""
+        first = at.astimezone(self._zone).date()
+        found = (span for n in range(days) for span in self._open(first + timedelta(days=n)))
+        return tuple((max(opens, at), closes) for opens, closes in found if closes > at)
+
     def _from(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
         first = start.astimezone(self._zone).date()
         for n in range(HORIZON.days + 1):

@@ -35,7 +35,7 @@ class Draft:
 
     def start_anew(self) -> None:
         """The last case is over: what comes now is another one."""
-        self.record, self.state, self.status = None, State(language=self.state.language), "waiting_bot"
+        self.record, self.state, self.status = None, self.state.anew, "waiting_bot"
 
     def apply(self, item: WorkItem, decision: Decision) -> None:
         """Take a decision over."""
@@ -48,6 +48,7 @@ class Draft:
             self.hand_off(item, decision.handoff)
         elif decision.disposition:
             self.status = "withdrawn" if decision.disposition == "withdrawn" else "resolved"
+            self.owner = BOT if self.owner == NOBODY else self.owner  # nobody needs to take what is over
         elif self.owner == BOT and self.status not in OVER:
             self.status = "waiting_customer" if decision.replies else "waiting_bot"
         if self.record is not None:
@@ -96,8 +97,8 @@ class Draft:
     def hand_off(self, item: WorkItem, handoff: Handoff) -> None:
         """A person is wanted."""
         self.status = "waiting_agent"
-        if self.owner == NOBODY and handoff.reason != "risk":
-            return  # it waits for a person already; only a danger is worth telling again
+        if self.owner == NOBODY and handoff.reason not in ("risk", "callback"):
+            return  # it waits for a person already; only a danger or an appointment is worth telling again
         self.owner = NOBODY
         self.handed_off.append(handoff.reason)
         self.notices.append(
@@ -143,6 +144,8 @@ class Draft:
             changes["disposition"] = decision.disposition
         if decision.satisfaction is not None:
             changes["satisfaction"] = decision.satisfaction
+        if decision.state.opted_out != (self.record is not None and self.record.standing.opted_out):
+            changes["opted_out"] = decision.state.opted_out
         return changes
 
 

@@ -9,14 +9,14 @@ from datetime import datetime
 
 import msgspec
 
-from channels.base import ChannelError, Outbound, Retry, Unauthorized, Unknown
+from channels.base import ChannelError, Outbound, Retry, Unauthorized, Unknown, Withheld
 from gateway import receipts, wake
 from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
 from gateway.delivered import sent, to_a_person
 from gateway.pace import Pace
 from gateway.retry import REPEAT_IN_DOUBT, after_error
-from gateway.store.base import Send, SendResult, StoreError
+from gateway.store.base import NotFound, Send, SendResult, StoreError
 from gateway.tools import GatewayTools
 
 log = logging.getLogger(__name__)
@@ -157,10 +157,19 @@ class Outbox:
     async def _outbound(self, send: Send) -> Outbound:
         """The message, with the reply window as it is now: the customer may have written again meanwhile."""
         out = _OUTBOUND.decode(send.body)
+        if out.kind == "survey" and await self._opted_out(send):
+            raise Withheld("the customer wants no automatic messages")
         if not send.conversation:
             return out
         conversation = await self._gateway.store.conversation(send.conversation)
         return msgspec.structs.replace(out, replies_until=conversation.window_closes_at)
+
+    async def _opted_out(self, send: Send) -> bool:
+        """Asked when it goes out: the wish may have come while it waited."""
+        try:
+            return bool(send.number) and (await self._gateway.store.record(send.number)).standing.opted_out
+        except NotFound:
+            return False
 
     def _failed(self, send: Send, err: ChannelError) -> SendResult:
         if isinstance(err, Retry) and err.everyone:

@@ -20,6 +20,8 @@ from normalizer.rules import Rules
 START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 
 
+#: Nine to six in Shanghai, today, Monday and Tuesday.
+_OPEN = tuple((START.replace(day=day, hour=1), START.replace(day=day, hour=10)) for day in (20, 23, 24, 25))
 _DECIDED = ("approved", "declined")
 
 
@@ -35,6 +37,7 @@ class Rehearsal:
             number="AE-2026-0001",
             status_url="https://shop.example/status/AE-2026-0001",
             respond_by=START + timedelta(hours=3),
+            open_spans=_OPEN,
         )
     )
     state: State = field(default_factory=State)
@@ -53,6 +56,9 @@ class Rehearsal:
     def _moved_on(self, turn: Turn, record: ComplaintRecord) -> Decision:
         decision = decide(Asked(turn=turn, state=self.state, record=record, context=self.context), self.knowledge)
         self.state = decision.state
+        if decision.disposition:
+            status = "withdrawn" if decision.disposition == "withdrawn" else "resolved"
+            self.context = replace(self.context, owner="bot", status=status)
         if decision.handoff is not None:
             self.context = replace(self.context, owner="", status="waiting_agent")
         return decision

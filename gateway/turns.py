@@ -237,6 +237,7 @@ class Turns:
             status_url=status_url(self._gateway, record.number),
             respond_by=record.standing.deadlines.first_response_by,
             open_now=self._calendar.open_at(turn.at),
+            open_spans=self._calendar.spans(turn.at),
             owner=draft.owner,
             status=draft.status,
         )

@@ -104,8 +104,15 @@ def urgency(hits: Hits, around: Around, dangers: Sequence[Verdict]) -> Verdict:
 def difficulty(length: int, wanted: int, categories: int, dangers: Sequence[Verdict], tone: Tone) -> Verdict:
     """How hard it will be: by the risks, the number of wishes and matters, the length and the mood."""
     hard = [d for d in dangers if d.value in _HARD and d.confidence >= 0.6]
-    points = 2 * len(hard) + max(0, wanted - 1) + max(0, categories - 2) + (length > LONG) + (tone.score < -5)
-    reasons = tuple(hit for danger in hard for hit in danger.hits[:1])
+    points = (
+        2 * len(hard)
+        + (1 if dangers and not hard else 0)
+        + max(0, wanted - 1)
+        + max(0, categories - 2)
+        + (length > LONG)
+        + (tone.score < -5)
+    )
+    reasons = tuple(hit for danger in hard or dangers for hit in danger.hits[:1])
     if points >= 3:
         return Verdict("complex", 0.7, reasons, "difficulty.points")
     if points >= 1:

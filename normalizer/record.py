@@ -201,6 +201,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     satisfaction: int | None = None
     """1 to 5, as the customer said it."""
+    opted_out: bool = False
+    """The customer wants no automatic messages: neither answers nor surveys."""
     ticket: str = ""
     """Reference in the downstream system."""
     handoff_reason: str = ""

@@ -65,13 +65,13 @@ def confirmed(view: View) -> Outcome | None:
     if corrected := slots.corrected(view, entry, call.values):
         view.variables.update({**call.values, **corrected})
         outcome = begin(view, entry, action, why="another value", confidence=1.0)
-        return _with(outcome, slots={**view.state.slots, **corrected})
+        return slots.with_changes(outcome, slots={**view.state.slots, **corrected})
     if view.choice == f"action:{call.key}" or view.said("confirm"):
         return _go(view, entry, action, call, why="confirmed by the customer")
     if view.state.asked < slots.MOST_TRIES and _says_nothing(view):
         view.variables.update(call.values)
         outcome = begin(view, entry, action, why="neither yes nor no", confidence=1.0)
-        return _with(outcome, asked=view.state.asked + 1)
+        return slots.with_changes(outcome, asked=view.state.asked + 1)
     return None
 
 
@@ -79,10 +79,6 @@ def _says_nothing(view: View) -> bool:
     """A few words that are no wish, question or complaint: money is not moved on a guess of what they mean."""
     social = any(view.said(skill) for skill in ("thanks", "goodbye", "greeting", "human"))
     return view.utterance.units < slots.SHORT and view.match.verdict == "none" and not (social or view.is_grievance)
-
-
-def _with(outcome: Outcome, **changes: Any) -> Outcome:
-    return dataclasses.replace(outcome, changes={**outcome.changes, **changes})
 
 
 def _kept(view: View, entry: Entry) -> Outcome:
@@ -107,7 +103,7 @@ def _go(view: View, entry: Entry, action: Action, call: ActionCall, *, why: str)
     changes = {"asking": "", "asked": 0, "action": call, "acted": acted, "entry": "@action"}
     if call.approval:
         outcome = hand_off(view, "approval", why=f"{why}; a person has to agree", entry=entry)
-        return _with(dataclasses.replace(outcome, action=call), **changes)
+        return slots.with_changes(dataclasses.replace(outcome, action=call), **changes)
     text = view.phrase("action.looking" if action.effect == "read" else "action.doing")
     reply = Reply(text=text, kind="status", language=view.language, entry=entry.id)
     return Outcome(why=why, replies=(reply,), action=call, changes=changes, entry=entry.id)
@@ -180,7 +176,7 @@ def _told(view: View, key: str, why: str, found: ActionResult, *, changes: dict[
     if not good and not view.is_waiting:
         because = "handoff.entry" if text else key
         outcome = hand_off(view, "action", why=why, because=because, lead=text, entry=named)
-        return _with(outcome, **changes)
+        return slots.with_changes(outcome, **changes)
     asks = good and not view.is_waiting
     text = "\n".join(filter(None, (text or view.phrase(key), view.phrase("helped.ask") if asks else "")))
     options = (view.option("option.yes", "helped:yes"), view.option("option.no", "helped:no")) if asks else ()

@@ -39,15 +39,20 @@ def hand_off(
     question: Question | None = None,
     entry: Entry | None = None,
     confidence: float = 0.0,
+    call: str = "",
+    promised: bool = True,
 ) -> Outcome:
-    """The outcome of every hand-off: empathy, why a person (``because`` names another phrase), the receipt, what we need."""
-    paper = receipt(view)
+    """The outcome of every hand-off: empathy, why a person (``because`` names another phrase), the receipt, what we need.
+
+    ``promised`` False: another time has been agreed on.
+    """
+    paper = receipt(view, promised=promised)
     text = "\n".join(
         part
         for part in (
             lead or empathy(view),
             view.phrase(because or f"handoff.{reason}"),
-            paper or promise(view),
+            paper or (promise(view) if promised else ""),
             question and question.text,
         )
         if part
@@ -66,7 +71,7 @@ def hand_off(
     return Outcome(
         why=why,
         replies=(reply,),
-        handoff=called(view, reason, entry),
+        handoff=called(view, reason, entry, call=call),
         changes=changes,
         entry=entry.id if entry else "",
         confidence=confidence,
@@ -85,9 +90,9 @@ def skills(view: View, entry: Entry | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, wanted)))
 
 
-def called(view: View, reason: HandoffReason, entry: Entry | None = None) -> Handoff:
-    """What the agent is told: the summary in the company's language, and the same as facts for a page of any language."""
-    known = facts(view, reason)
+def called(view: View, reason: HandoffReason, entry: Entry | None = None, *, call: str = "") -> Handoff:
+    """``call`` is a number and when to ring it. What the agent is told: the summary in the company's language, and the same as facts for a page of any language."""
+    known = facts(view, reason) + ((("call", (call,)),) if call else ())
     return Handoff(reason=reason, summary=_summary(view, known), skills=skills(view, entry), facts=known)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bot.decision import Handoff, Reply
+from bot.knowledge import Entry
+from bot.skills import slots
 from bot.skills.handoff import called, hand_off
 from bot.skills.receipt import promise
 from bot.view import Outcome, View
@@ -68,9 +70,37 @@ def waiting(view: View) -> Outcome | None:
     if view.risks and view.state.entry != "@risk":
         handoff = called(view, "risk")
         return _noted(view, "risk while waiting", "@risk", handoff)
+    if view.choice == "human" or view.said("human"):
+        return _reassured(view)
+    if (entry := _simple(view)) is not None:
+        text = "\n".join(filter(None, (view.answer(entry), view.phrase("waiting.also"))))
+        reply = Reply(text=text, language=view.language, entry=entry.id)
+        return Outcome(
+            why="a simple question while waiting", replies=(reply,), entry=entry.id, confidence=view.match.confidence
+        )
     if view.said("thanks") or view.said("goodbye") or view.said("yes") or view.state.entry in ("@noted", "@risk"):
         return Outcome(why="noted for the agent")
     return _noted(view, "noted for the agent", "@noted", None)
+
+
+def _reassured(view: View) -> Outcome:
+    """Asked for again: nothing is called twice, and nobody is told that their wish was "added"."""
+    if view.state.entry == "@reassured":
+        return Outcome(why="asks for a person again")
+    text = view.phrase("waiting.human", promise=promise(view))
+    reply = Reply(text=text, kind="status", language=view.language, entry="@human")
+    return Outcome(why="a person has been called already", replies=(reply,), changes={"entry": "@reassured"})
+
+
+def _simple(view: View) -> Entry | None:
+    """An entry that answers with a text alone, where the turn is a question and no part of the complaint."""
+    chosen = (
+        view.knowledge.entries.get(view.choice.removeprefix("entry:")) if view.choice.startswith("entry:") else None
+    )
+    entry = chosen or (view.match.entry if view.match.verdict == "answer" and not view.is_grievance else None)
+    if entry is None or entry.action or entry.then == "handoff" or entry.covers == "complaint":
+        return None
+    return entry if slots.missing(view, entry) is None and view.answer(entry) else None
 
 
 def _noted(view: View, why: str, memory: str, handoff: Handoff | None) -> Outcome:
@@ -94,4 +124,5 @@ def after_close(view: View) -> Outcome | None:
         or view.match.verdict == "answer"
     ):
         return None
-    return hand_off(view, "not_helped", why="writes on a closed case")
+    because = "handoff.reopened" if view.context.status == "withdrawn" else ""
+    return hand_off(view, "not_helped", why="writes on a closed case", because=because)

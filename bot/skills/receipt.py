@@ -7,12 +7,16 @@ from bot.view import View
 _EMPATHY = ("anger", "sadness", "worry", "disappointment")
 
 
-def receipt(view: View) -> str:
+def receipt(view: View, *, promised: bool = True) -> str:
     """The receipt's text, or an empty one where the customer has it already."""
     number = view.context.number
     if number and view.state.receipt_for == number:
         return ""
-    lines = [view.phrase("receipt.number" if number else "receipt.no_number"), understood(view), promise(view)]
+    lines = [
+        view.phrase("receipt.number" if number else "receipt.no_number"),
+        understood(view),
+        promise(view) if promised else "",
+    ]
     if view.context.status_url:
         lines.append(view.phrase("receipt.status"))
     return "\n".join(line for line in lines if line)

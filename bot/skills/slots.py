@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from bot.decision import Reply
 from bot.knowledge import Entry, Slot, pick
@@ -13,6 +15,8 @@ from bot.view import Outcome, View, said
 MOST_TRIES = 2
 #: A message of fewer content units with a number in it is about the number.
 SHORT = 6.0
+#: A message of fewer is its value alone.
+BARE = 1.5
 #: What may be an order number when we have asked for one: five characters at least, a digit among them.
 _REFERENCE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9-]*\d)[A-Za-z0-9][A-Za-z0-9-]{4,29}(?![A-Za-z0-9])")
 
@@ -33,11 +37,17 @@ def value(view: View, type: str, *, asked: bool) -> str:
     if type == "amount":
         return _sum(view, asked=asked)
     if type in ("order_number", "tracking_number") and asked:
-        match = _REFERENCE.search(view.turn.text)
-        return match.group() if match else ""
+        contacts = {quote for kind, quote in view.values_said if kind in ("phone", "email")}
+        references = (match.group() for match in _REFERENCE.finditer(view.turn.text))
+        return next((each for each in references if not any(each in quote for quote in contacts)), "")
     if type in ("text", "product", "date") and asked:
         return view.turn.text.strip()[:200]
     return ""
+
+
+def with_changes(outcome: Outcome, **changes: Any) -> Outcome:
+    """The outcome with more fields of the next state changed."""
+    return replace(outcome, changes={**outcome.changes, **changes})
 
 
 def _sum(view: View, *, asked: bool) -> str:

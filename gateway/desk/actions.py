@@ -192,7 +192,7 @@ async def close(
     if message.strip():
         _check_text(gateway, message)
         sends += await _to_customer(gateway, agent, conversation, key=key, text=message)
-    if asks_afterwards(disposition):
+    if asks_afterwards(disposition) and not record.standing.opted_out:
         sends += invitation(gateway, conversation, record, key=key)
     facts = {"disposition": disposition, "outcome": outcome}
     return await _amend(

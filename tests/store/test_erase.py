@@ -111,6 +111,16 @@ async def test_who_read_the_record_before_cannot_write_it_back(store: Store, clo
     assert (await store.record("A-1")).revision == read.revision + 1
 
 
+async def test_nobody_waits_in_an_erased_conversation(store: Store, clock: Clock) -> None:
+    conversation = await told(store, clock)
+    before = await store.conversation(conversation)
+    await store.release(conversation, before.fence, "", "waiting_agent", at=clock.now, notice=notice("handed_off"))
+    assert [one.conversation.id for one in (await store.conversations("waiting")).items] == [conversation]
+    await store.erase(conversation, at=clock.now, by="operator")
+    assert (await store.conversations("waiting")).items == ()
+    assert (await store.conversation(conversation)).status == "closed"
+
+
 async def test_a_repeat_of_what_was_erased_stays_erased(store: Store, clock: Clock) -> None:
     conversation = await told(store, clock)
     row = (await store.inbox()).items[-1]

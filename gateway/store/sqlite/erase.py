@@ -43,8 +43,11 @@ def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> 
         records.write_journal(connection, [JournalLine(number=number, what="erased", at=at, by=by)])
     changed += _count(
         connection,
+        # Nobody waits any more, and no agent could answer.
         "UPDATE conversation SET thread = '', sender = '', sender_name = '', sender_email = '', sender_phone = '',"
-        " last_text = '', state = x'', erased_at = ?2 WHERE n = ?1",
+        " last_text = '', state = x'', erased_at = ?2, owner = 'bot', fence = fence + 1, lease_until = NULL,"
+        " waiting_since = NULL, unanswered = 0,"
+        " status = CASE WHEN status IN ('resolved', 'closed', 'withdrawn') THEN status ELSE 'closed' END WHERE n = ?1",
         conv,
         rows.micros(at),
     )
