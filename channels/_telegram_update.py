@@ -29,6 +29,22 @@ _HOUSEKEEPING = (
     "message_reaction message_reaction_count inline_query chosen_inline_result shipping_query pre_checkout_query poll"
     " poll_answer chat_member chat_join_request chat_boost removed_chat_boost business_connection purchased_paid_media"
 ).split()
+#: Content that is shown by its name alone.
+_STANDS_FOR = {
+    name: f"[{name.replace('_', ' ')}]"
+    for name in (
+        "checklist",
+        "dice",
+        "game",
+        "giveaway",
+        "invoice",
+        "paid_media",
+        "passport_data",
+        "poll",
+        "story",
+        "successful_payment",
+    )
+}
 _THREAD = re.compile(r"(public:)?(?P<chat>-?\d+)(#(?P<topic>\d+))?(@(?P<business>[\w-]+))?")
 _MESSAGES = {
     "message": False,
@@ -56,6 +72,8 @@ class Reader:
 
     def read(self, tree: Any, raw: bytes, at: datetime) -> tuple[Inbound, ...]:
         """The messages of an update; none for housekeeping. Raises :class:`BadPayload`."""
+        if isinstance(tree, dict) and any(name in tree for name in _HOUSEKEEPING):
+            return ()
         try:
             return tuple(
                 msgspec.structs.replace(one, raw=raw)
@@ -67,25 +85,23 @@ class Reader:
     def _read(self, update: Update, tree: Mapping[str, Any], at: datetime) -> list[Inbound]:
         for kind, edited in _MESSAGES.items():
             if (message := getattr(update, kind)) is not None:
-                return self._message(message, edited=edited)
+                return self._message(message, tree[kind], edited=edited)
         if update.callback_query is not None:
             return self._press(update.callback_query, at)
         if update.deleted_business_messages is not None:
             return self._deleted(tree["deleted_business_messages"], at)
         if update.my_chat_member is not None:
             return self._member(update.my_chat_member, update.update_id)
-        if any(name in tree for name in _HOUSEKEEPING):
-            return []
         return [self._unknown(update.update_id, at)]
 
     # --- messages
 
-    def _message(self, message: Message, *, edited: bool) -> list[Inbound]:
+    def _message(self, message: Message, node: Mapping[str, Any], *, edited: bool) -> list[Inbound]:
         if message.chat.type in ("group", "supergroup") and not self._groups:
             return []
         if edited and message.location is not None:
             return []  # a live location moves every few seconds
-        text, files, placeholder = _content(message)
+        text, files, placeholder = _content(message, node)
         kind = effective_message_type(message)
         if not (text or files or placeholder):
             if kind is not None or not message.api_kwargs:
@@ -179,13 +195,14 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def _completed(node: Any, name: str = "") -> Any:
-    """The tree with what the library insists on and nobody needs."""
+    """The tree with what the library insists on and nobody needs, and without what we only name."""
     if isinstance(node, list):
         return [_completed(one) for one in node]
     if not isinstance(node, dict):
         return node
     same = {"file_unique_id": node["file_id"]} if "file_id" in node else {}
-    return {**_DEFAULTS.get(name, {}), **same, **{key: _completed(value, key) for key, value in node.items()}}
+    kept = {key: _completed(value, key) for key, value in node.items() if key not in _STANDS_FOR}
+    return {**_DEFAULTS.get(name, {}), **same, **kept}
 
 
 def place(thread: str) -> Place:
@@ -282,7 +299,7 @@ def _string(value: Any) -> str:
 # --- what it holds
 
 
-def _content(message: Message) -> tuple[str, tuple[Attachment, ...], str]:
+def _content(message: Message, node: Mapping[str, Any]) -> tuple[str, tuple[Attachment, ...], str]:
     """Text, files, and what stands for that which can be shown as neither."""
     text = _string(message.text or message.caption or "")
     files = tuple(_files(message))
@@ -296,7 +313,7 @@ def _content(message: Message) -> tuple[str, tuple[Attachment, ...], str]:
         return _contact(message), (), ""
     if text or files:
         return text, files, ""
-    return "", (), _STANDS_FOR.get(effective_message_type(message) or "", "")
+    return "", (), next((shown for name, shown in _STANDS_FOR.items() if name in node), "")
 
 
 def _contact(message: Message) -> str:
@@ -304,23 +321,6 @@ def _contact(message: Message) -> str:
     assert contact is not None
     names = (contact.first_name, contact.last_name, contact.phone_number)
     return "👤 " + " ".join(_string(part) for part in names if part)
-
-
-_STANDS_FOR = {
-    name: f"[{name.replace('_', ' ')}]"
-    for name in (
-        "checklist",
-        "dice",
-        "game",
-        "giveaway",
-        "invoice",
-        "paid_media",
-        "passport_data",
-        "poll",
-        "story",
-        "successful_payment",
-    )
-}
 
 
 def _files(message: Message) -> list[Attachment]:
