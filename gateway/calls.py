@@ -63,8 +63,8 @@ class Calls:
             await asyncio.to_thread(self._recover)
             while True:
                 self._gateway.metrics.beat("calls")
+                self._over.clear()  # before looking: a call that ends meanwhile is looked for again
                 await self._take_over()
-                self._over.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY):
                         await self._over.wait()
