@@ -24,6 +24,7 @@ import msgspec
 
 from normalizer.brain import Brain
 from normalizer.datafile import Place, RulesError, read
+from normalizer.entities.holidays import day_of
 from normalizer.language import Detector, Profile, Scripts
 from normalizer.lexicon import Automaton, Word
 from normalizer.record import Demand, Emotion, Kind, Risk, Urgency
@@ -222,7 +223,16 @@ def _moments(place: Place, terms: _Terms) -> None:
             terms.add(body, "moments", "", 0.0)
             continue
         for value, words in body.items():
+            if unit == "holiday":
+                _feast(words, value)
             terms.add(words, "moments", f"{unit}:{value}", 1.0)
+
+
+def _feast(place: Place, rule: str) -> None:
+    try:
+        day_of(rule, 2000)
+    except ValueError as error:
+        raise place.error(str(error)) from error
 
 
 def _identifiers(place: Place) -> tuple[Identifier, ...]:

@@ -9,7 +9,7 @@ import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from normalizer.entities import numerals, offsets
+from normalizer.entities import holidays, numerals, offsets
 from normalizer.entities.entity import View
 from normalizer.lexicon import Hit
 from normalizer.record import Moment
@@ -47,14 +47,15 @@ _TIME_ZH = re.compile(
 _TIME_EN = re.compile(
     r",?\s?(?:at|around|about|@)?\s?(\d{1,2})(?:[:.](\d\d))?(?:[:]\d\d)?\s?(am|pm|a\.m\.?|p\.m\.?|o'clock)|(?:,?\s(?:at|around|about)|t|,?)\s?(\d{1,2}):(\d\d)(?!\d)"
 )
-_AROUND_MONTH_BEFORE = re.compile(r"(?<![\d.,])(?<!\d:)(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-/]$")
+_AROUND_MONTH_BEFORE = re.compile(r"(?<![\d.,$€£¥])(?<![$€£¥] )(?<!\d:)(\d{1,2})(?:st|nd|rd|th)?(?:\sof)?[\s\-/]$")
 _AROUND_MONTH_AFTER = re.compile(
     r"\.?[\s\-]{0,2}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:(?:\s?,?\s?|-|\sof\s)((?:19|20)\d\d))?(?!\d)"
 )
 _YEAR_AFTER = re.compile(r"\.?,?(?:[\s\-/]|\sof\s)((?:19|20)\d\d)(?!\d)")
-_YEAR_BEFORE = re.compile(r"(?<!\d)(去年|今年|前年|明年|本年|(?:19|20)\d\d)(?:年的?|的)?$")
 _MONTH_YEAR = re.compile(r"\.?,?\s((?:19|20)\d\d)(?!\d)")
-_OF_WEEK = re.compile(r" of (last|this|next) week(?![a-z])")
+_OF_WEEK = re.compile(r" of (?:the )?(last|previous|past|this|next|following) week(?![a-z])")
+_WEEKS_EN = {"last": -7, "previous": -7, "past": -7, "this": 0, "next": 7, "following": 7}
+_DAY_BEFORE_AND = re.compile(r"(?<![\d.,:/$€£¥\-])(\d{1,2})(?:st|nd|rd|th)? (?:and|or|to|&) (?:the )?$")
 _TIME_BEFORE = re.compile(r"(?<![\d:.])(?:at |around )?(\d{1,2})(?:[:.](\d\d))?\s?(am|pm|a\.m\.|p\.m\.)(?: on)? $")
 _DAY_OF_MONTH = re.compile(rf"的?({_N})[日号]")
 _PART = {"凌晨": 0, "半夜": 0, "早上": 6, "早晨": 6, "上午": 6, "清晨": 6, "中午": 11, "下午": 12, "午后": 12, "傍晚": 12,
@@ -79,6 +80,8 @@ _WORDS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5,
           "nine": 9, "ten": 10, "a couple of": 2}  # fmt: skip
 _SPAN_DAYS = {"天": 1, "日": 1, "周": 7, "星期": 7, "礼拜": 7, "day": 1, "week": 7}
 _WEEKS = {"上上": -2, "上上个": -2, "上": -1, "上个": -1, "下": 1, "下个": 1, "下下": 2, "下下个": 2}
+#: Where 12-11-10 is the tenth of November.
+_YEAR_FIRST = ("CN", "TW", "HK", "MO", "JP", "KR")
 _HAN_WEEKDAY = {c: i for i, c in enumerate("一二三四五六日", 1)} | {"天": 7}
 
 
@@ -105,14 +108,14 @@ def look(view: View) -> None:
             _english_month(view, hit, int(value))
         elif unit == "holiday":
             _holiday(view, hit, value)
+    if view.has_digit:
+        _look_the(view)
     for hit in words:
         _by_word(view, hit)
     if "号" in plain or "日" in plain:
         for match in _ZH_DAY.finditer(plain):
             if (day := _number(match.group(1))) and (found := _last_day(view.at.date(), day)):
                 _keep(view, found, *match.span(), "date.day", 0.75)
-    if view.has_digit:
-        _look_the(view)
     if view.found:
         offsets.shift(view)
 
@@ -160,6 +163,9 @@ def _slashed(view: View, match: re.Match[str]) -> None:
     if not year and (mark != "/" or view.text.plain[match.start() - 1 : match.start()] == "$"):
         return
     a, b = int(first), int(second)
+    if mark == "-" and year and len(year) == 2 and view.country in _YEAR_FIRST:
+        _keep(view, _day(2000 + a, b, int(year)), *match.span(), "date.slashes", 0.8)
+        return
     day_first = a > 12 or (view.country in ("GB", "FR", "DE", "ES", "IT", "AU", "NZ", "IE", "IN") and b <= 12)
     day, month = (a, b) if day_first else (b, a)
     if year:
@@ -245,16 +251,9 @@ def _by_word(view: View, hit: Hit) -> None:
         _keep_text(view, f"{today.year + offset:04d}", hit.start, hit.end, "date.year", 0.8)
 
 
-def _holiday(view: View, hit: Hit, value: str) -> None:
-    month, day, end = int(value[:2]), int(value[3:]), hit.end
-    if after := _YEAR_AFTER.match(view.plain, end):
-        _keep(view, _day(int(after.group(1)), month, day), hit.start, after.end(), "date.holiday", 0.85)
-    elif before := _YEAR_BEFORE.search(view.plain[max(0, hit.start - 6) : hit.start]):
-        said = before.group(1)
-        year = int(said) if said.isdigit() else view.at.year + _YEAR_WORD[said]
-        _keep(view, _day(year, month, day), hit.start - len(before.group()), end, "date.holiday", 0.85)
-    else:
-        _keep(view, _last(view.at.date(), month, day), hit.start, end, "date.holiday", 0.75)
+def _holiday(view: View, hit: Hit, rule: str) -> None:
+    found, start, end = holidays.said(view.plain, hit.start, hit.end, rule, view.at.date())
+    _keep(view, found, start, end, "date.holiday", 0.75 if (start, end) == (hit.start, hit.end) else 0.85)
 
 
 def _relative_month(view: View, hit: Hit, offset: int) -> None:
@@ -290,6 +289,9 @@ def _english_month(view: View, hit: Hit, month: int) -> None:
         return
     found = _day(year, month, day) if year else _last(view.at.date(), month, day)
     _keep(view, found, start, end, "date.month_name", 0.95)
+    if found and (other := _DAY_BEFORE_AND.search(view.plain[max(0, start - 14) : start])):  # "18 and 19 June"
+        first = start - len(other.group())
+        _keep_day(view, _day(found.year, found.month, int(other.group(1))), first, first + len(other.group(1)))
 
 
 def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
@@ -298,24 +300,27 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
         return
     if match := _DAY_TH.match(view.plain, hit.end):
         day = int(match.group(1)) if match.group(1) else _ordinal(match.group(2))
-        _keep(view, _last_day(view.at.date(), day), hit.start, match.end(), "date.day", 0.85)
+        _keep(view, _agreeing(view.at.date(), weekday, day), hit.start, match.end(), "date.day", 0.85)
         return
-    before = view.plain[max(0, hit.start - 9) : hit.start]
+    before = view.plain[max(0, hit.start - 10) : hit.start]
     start = hit.start
     today = view.at.date()
     found = today + timedelta(days=weekday - today.isoweekday())
     sure, end = 0.75, hit.end
     if match := _OF_WEEK.match(view.plain, end):
-        found += timedelta(days={"last": -7, "this": 0, "next": 7}[match.group(1)])
+        found += timedelta(days=_WEEKS_EN[match.group(1)])
         sure, end = 0.9, match.end()
     elif before.endswith("last "):
         start, sure = start - 5, 0.9
         found = found if found < today else found - timedelta(days=7)
-    elif before.endswith(("previous ", "past ")):
-        start, sure = start - (9 if before.endswith("previous ") else 5), 0.9
-        found -= timedelta(days=7)
-    elif before.endswith("next "):
+    elif before.endswith("past "):
         start, sure = start - 5, 0.9
+        found -= timedelta(days=7 * (found >= today))
+    elif before.endswith("previous "):
+        start, sure = start - 9, 0.9
+        found -= timedelta(days=7)
+    elif before.endswith(("next ", "following ")):
+        start, sure = start - (5 if before.endswith("next ") else 10), 0.9
         found += timedelta(days=7)
     elif before.endswith("coming "):
         start, sure = start - 7, 0.9
@@ -327,6 +332,16 @@ def _english_weekday(view: View, hit: Hit, weekday: int) -> None:
     elif found > today:
         found -= timedelta(days=7)
     _keep(view, found, start, end, "date.weekday", sure)
+
+
+def _agreeing(today: date, weekday: int, day: int) -> date | None:
+    """The nearest day of a month that is this weekday: who says "Friday the 13th" means one that is."""
+    first = today.replace(day=1)
+    months = [offsets.moved(first, away, "month") for away in range(-12, 13)]
+    days = [found for month in months if (found := _day(month.year, month.month, day))]
+    return min(
+        (each for each in days if each.isoweekday() == weekday), key=lambda each: abs(each - today), default=None
+    )
 
 
 def _ordinal(word: str) -> int:
@@ -384,6 +399,12 @@ def _keep(view: View, found: date | None, start: int, end: int, rule: str, confi
         hour, minute = _half_day(int(match.group(1)), match.group(3)), int(match.group(2) or 0)
         clock, start = _clock_text(hour, minute, start - len(match.group()), start)
     _keep_text(view, f"{found.isoformat()}{clock}", start, end, rule, confidence)
+
+
+def _keep_day(view: View, found: date | None, start: int, end: int) -> None:
+    """A day that shares its month with the next one; a time behind it is not its own."""
+    if found:
+        _keep_text(view, found.isoformat(), start, end, "date.month_name", 0.85)
 
 
 def _keep_month(view: View, year: int, month: int, start: int, end: int, rule: str) -> None:

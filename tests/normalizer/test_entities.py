@@ -102,7 +102,22 @@ DATES = [
     ("Friday the 13th", "Friday the 13th", "2026-11-13"),
     ("10月12号，星期一", "10月12号", "2026-10-12"),
     ("updated 12/05/2025", "12/05/2025", "2025-12-05"),
+    ("下单日期25-11-10", "25-11-10", "2025-11-10"),
+    ("it came on Tuesday the thirty first", "Tuesday the thirty first", "2026-03-31"),
+    ("where were you this past Wednesday", "past Wednesday", "2026-11-18"),
+    ("on Monday of the following week", "Monday of the following week", "2026-11-23"),
+    ("it was $12 November 20", "November 20", "2026-11-20"),
+    ("bought on Black Friday 2025", "Black Friday 2025", "2025-11-28"),
+    ("bought on black friday last year", "black friday last year", "2025-11-28"),
+    ("复活节买的", "复活节", "2026-04-05"),
+    ("since last Thanksgiving", "last Thanksgiving", "2025-11-27"),
+    ("before the next Easter Monday", "next Easter Monday", "2027-03-29"),
 ]
+
+
+def test_days_that_share_a_month(say: Any) -> None:
+    found = say("nobody came on 18 and 19 November at 9 am").what.dates
+    assert [f.value.iso for f in found] == ["2026-11-18", "2026-11-19T09:00"]
 
 
 @pytest.mark.parametrize(("text", "quote", "iso"), DATES)

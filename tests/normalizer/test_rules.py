@@ -35,6 +35,7 @@ BROKEN = [
         "characters.yaml:2: 么 is folded to and folded itself",
     ),
     ("currencies.yaml", "XXX: {code: XXX}\n", "currencies.yaml:1: `words` is missing"),
+    ("moments.yaml", 'holiday:\n  "13th": [feast]\n', "moments.yaml:2: `13th` is no feast day"),
 ]
 
 
