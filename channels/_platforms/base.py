@@ -38,6 +38,20 @@ FAULTS: Mapping[str, str] = {
     "cut": "our call is carried out and the connection is cut before the answer",
     "no_media": "a customer's file cannot be fetched",
 }
+#: What customers can do at several platforms, in English, simplified and traditional Chinese.
+ACTS: Mapping[str, tuple[str, str, str]] = {
+    "a day later": ("Let a day pass", "时间过去一天", "時間過去一天"),
+    "block": ("Block the bot", "拉黑机器人", "封鎖機器人"),
+    "unblock": ("Unblock it", "取消拉黑", "解除封鎖"),
+    "comment": ("Comment in public", "公开评论", "公開留言"),
+    "contact": ("Share a contact", "分享联系人", "分享聯絡人"),
+    "location": ("Send a location", "发送位置", "傳送位置"),
+    "menu button": ("Press a menu button", "点菜单按钮", "點選單按鈕"),
+    "poll": ("Send a poll", "发起投票", "發起投票"),
+    "reaction": ("React with 👍", "用 👍 回应", "用 👍 回應"),
+    "sticker": ("Send a sticker", "发送贴纸", "傳送貼圖"),
+    "unreachable": ("Be unreachable", "变得无法送达", "變得無法送達"),
+}
 #: Seconds that a late event takes, and that a swapped one waits for another.
 LATE = 5.0
 #: Largest request in bytes that a fake takes.
@@ -103,6 +117,8 @@ class Platform(ABC):
     """Seconds between two attempts to deliver; after the last one the event is lost."""
     acts: ClassVar[tuple[str, ...]] = ()
     """What else a customer can do there (``block``), see :meth:`act`."""
+    act_words: ClassVar[Mapping[str, tuple[str, str, str]]] = {}
+    """Labels of those of them that :data:`ACTS` does not know."""
 
     def __init__(
         self, *, door: str = "", host: str = "127.0.0.1", port: int = 0, pace: float = 1.0, seed: int = 1

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from channels._platforms.base import FAULTS, MAX_BODY, File, Line, Platform
+from channels._platforms.base import ACTS, FAULTS, MAX_BODY, File, Line, Platform
 
 STATIC = Path(__file__).parent / "static"
 #: Names under which a browser may ask.
@@ -49,6 +49,11 @@ class Doing(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str = ""
     files: tuple[Upload, ...] = ()
     act: str = ""
+
+
+def words(platform: Platform, act: str) -> tuple[str, str, str]:
+    """What a button for an act shows, in English, simplified and traditional Chinese."""
+    return platform.act_words.get(act) or ACTS.get(act) or (act, act, act)
 
 
 def application(platforms: Mapping[str, Platform], gateway: str) -> web.Application:
@@ -96,7 +101,7 @@ class Pages:
                 "held": len(platform.held),
                 "answers": platform.answers[-8:],
                 "faults": platform.faults,
-                "acts": platform.acts,
+                "acts": [{"name": act, "words": words(platform, act)} for act in platform.acts],
                 "people": [{"name": one.name, "id": one.id} for one in platform.people.values()],
                 "lines": [_line(n + first, line) for n, line in enumerate(platform.lines[first:])],
             }

@@ -3,6 +3,7 @@
 import { language, words } from "/words.js";
 
 const at = (id) => document.getElementById(id);
+const LANGUAGES = ["en", "zh-Hans", "zh-Hant"]; // the order of an act's words
 const RATES = [[0, words.never], [0.3, words.sometimes], [1, words.always]];
 const state = { name: "", person: "", names: [], faults: [], editing: null, files: [], newcomers: {} };
 
@@ -59,7 +60,7 @@ function draw(now) {
     type: "button", role: "tab", "aria-selected": String(name === state.person), onclick: () => pick(name),
   }, name)));
   drawLines(now);
-  at("acts").replaceChildren(...now.acts.map((what) => node("button", { type: "button", onclick: () => act({ act: what }) }, words.acts[what] ?? what)));
+  at("acts").replaceChildren(...now.acts.map((one) => node("button", { type: "button", onclick: () => act({ act: one.name }) }, one.words[LANGUAGES.indexOf(language)])));
   at("faults").replaceChildren(...state.faults.map((name) => fault(name, now.faults)));
   const said = now.answers.map((status) => status || "–").join(" ");
   const facts = now.door ? [[words.door, now.door], [words.answers, said || words.nothing]] : [[words.held, now.held]];
@@ -72,7 +73,10 @@ function drawLines(now) {
   const box = at("lines");
   const below = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
   box.replaceChildren(...(lines.length ? lines.map(bubble) : [node("p", { class: "soft" }, words.empty)]));
-  if (below) box.scrollTop = box.scrollHeight;
+  if (!below) return;
+  const down = () => { box.scrollTop = box.scrollHeight; };
+  for (const image of box.querySelectorAll("img")) image.addEventListener("load", down); // it has no height before
+  down();
 }
 
 function bubble(line) {

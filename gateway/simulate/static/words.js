@@ -8,7 +8,6 @@ const WORDS = {
     empty: "Nobody has said anything yet.", edit: "Edit", remove: "Take back", edited: "edited", removed: "taken back", us: "Shop",
     editing: "Changing what was said", cancel: "Cancel", never: "never", sometimes: "at times", always: "always", failed: "That did not go",
     gone: "The simulator does not answer.",
-    acts: { block: "Block the bot", unblock: "Unblock it", location: "Send a location", contact: "Share own number", sticker: "Send a sticker", reaction: "React with an emoji", poll: "Make a poll", comment: "Write below a post", "menu button": "Press a menu button", unreachable: "Cannot be reached", "a day later": "25 hours pass" },
     fault: {
       twice: "An event comes twice", swapped: "An event comes after the next one", late: "An event comes seconds later",
       lost: "Our answer is lost, it comes again", forged: "Somebody forges it first, with a wrong signature",
@@ -23,7 +22,6 @@ const WORDS = {
     empty: "还没有人说话。", edit: "编辑", remove: "撤回", edited: "已编辑", removed: "已撤回", us: "商家",
     editing: "正在修改说过的话", cancel: "取消", never: "从不", sometimes: "有时", always: "总是", failed: "没有成功",
     gone: "模拟器没有应答。",
-    acts: { block: "拉黑机器人", unblock: "取消拉黑", location: "发送位置", contact: "分享自己的号码", sticker: "发送贴纸", reaction: "回应表情", poll: "发起投票", comment: "在帖子下评论", "menu button": "点菜单按钮", unreachable: "无法送达", "a day later": "过 25 小时" },
     fault: {
       twice: "同一事件送来两次", swapped: "事件比下一个还晚到", late: "事件晚几秒才到",
       lost: "我们的应答丢失，事件再次送来", forged: "先有人用错误的签名伪造", strange: "夹带一个未知类型的事件",
@@ -37,7 +35,6 @@ const WORDS = {
     empty: "還沒有人說話。", edit: "編輯", remove: "收回", edited: "已編輯", removed: "已收回", us: "商家",
     editing: "正在修改說過的話", cancel: "取消", never: "從不", sometimes: "有時", always: "總是", failed: "沒有成功",
     gone: "模擬器沒有回應。",
-    acts: { block: "封鎖機器人", unblock: "解除封鎖", location: "傳送位置", contact: "分享自己的號碼", sticker: "傳送貼圖", reaction: "回應表情", poll: "發起投票", comment: "在貼文下留言", "menu button": "按選單按鈕", unreachable: "無法送達", "a day later": "過 25 小時" },
     fault: {
       twice: "同一事件送來兩次", swapped: "事件比下一個還晚到", late: "事件晚幾秒才到",
       lost: "我們的回應遺失，事件再次送來", forged: "先有人用錯誤的簽章偽造", strange: "夾帶一個未知類型的事件",
