@@ -52,6 +52,7 @@ from gateway.web import (
     rest,
     static,
     status,
+    uploads,
     visitor,
 )
 
@@ -61,7 +62,7 @@ log = logging.getLogger(__name__)
 RESTART_PAUSE = 1.0
 
 #: The areas of the web server; the doors come from the configured channels.
-AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control, recordings, calls)
+AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control, recordings, uploads, calls)
 
 
 def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Store | None = None) -> Gateway:
@@ -100,6 +101,7 @@ def application(gateway: Gateway) -> web.Application:
     problems.install(app)
     app.add_routes(doors.routes(gateway))
     visitor.setup(app)
+    uploads.setup(app)
     calls.setup(app)
     for area in AREAS:
         app.add_routes(area.routes())

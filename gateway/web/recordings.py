@@ -78,7 +78,7 @@ async def upload(http: web.Request) -> web.Response:
         StoreUnavailable: nothing was written.
     """
     gateway = http.app[GATEWAY]
-    phone = _account(gateway, http)
+    phone = account(gateway, http)
     limit = gateway.config.speech.max_file
     if (http.content_length or 0) > limit:
         raise ProblemError(413, f"this door takes {limit} bytes")
@@ -98,8 +98,11 @@ async def upload(http: web.Request) -> web.Response:
     return json(answer, status=200 if accepted.duplicate else 202)
 
 
-def _account(gateway: Gateway, http: web.Request) -> Phone:
-    """The account whose token the caller has. Every account is asked, so the time does not tell which."""
+def account(gateway: Gateway, http: web.Request) -> Phone:
+    """The account whose token the caller has. Every account is asked, so the time does not tell which.
+
+    Raises :class:`ProblemError` 401.
+    """
     scheme, _, token = http.headers.get("Authorization", "").partition(" ")
     phones = [channel for channel in gateway.channels.values() if isinstance(channel, Phone)]
     fits = [phone for phone in phones if phone.may_upload(token.strip())]
