@@ -348,7 +348,8 @@ class Email:
         files: list[tuple[str, str, bytes]],
     ) -> compose.Letter:
         settings = self._settings
-        chain = [*thread.ids[:1], *said, *thread.ids[1:], heard.message_id]
+        # In the order of the talk: programs build their trees from it. What is answered comes last (RFC 5322, 3.6.4).
+        chain = [*(one for one in (*thread.ids, *said) if one != heard.message_id), heard.message_id]
         token = tokens.mint(self._key, out.thread) if settings.plus_address else ""
         return compose.Letter(
             sender=settings.address,

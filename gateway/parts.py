@@ -51,6 +51,9 @@ def _with_buttons_as_text(out: Outbound, limits: Limits) -> Outbound:
 
 
 def _numbers(buttons: Sequence[Button]) -> str:
+    """By number, unless they are numbers themselves: "1. 5 – very" is a riddle."""
+    if all(button.label[:1].isdigit() for button in buttons):
+        return "\n".join(button.label for button in buttons)
     return "\n".join(f"{n}. {button.label}" for n, button in enumerate(buttons, start=1))
 
 

@@ -247,7 +247,9 @@ def _link(work: Work, item: WorkItem) -> Entry:
     """Where it points at, for the agent; the two conversations stay apart."""
     conversation = work.conversation
     other = conversation_id(conversation.channel, conversation.account, item.message.linked)
-    return Entry(seq=0, kind="note", at=item.message.at, text=f"↗ {other}", author="system", visible=False)
+    return Entry(
+        seq=0, kind="notice", notice="linked", at=item.message.at, choice=other, author="system", visible=False
+    )
 
 
 def _changed_key(item: WorkItem) -> str:

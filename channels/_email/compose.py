@@ -70,9 +70,10 @@ def build(out: Outbound, letter: Letter) -> bytes:
         mail["X-Auto-Response-Suppress"] = "All"
     if out.language:
         mail["Content-Language"] = out.language
-    words = text(out, letter.footers, marker=letter.marker)
-    mail.set_content(words, cte="base64" if not words.isascii() else None)
-    mail.add_alternative(page(words), subtype="html", cte="base64" if not words.isascii() else None)
+    said = parts(out, letter.footers, marker=letter.marker)
+    cte = None if "".join(said).isascii() else "base64"
+    mail.set_content(text(*said), cte=cte)
+    mail.add_alternative(page(*said), subtype="html", cte=cte)
     for name, kind, data in letter.files:
         main, _, sub = (
             kind.partition("/") if re.fullmatch(r"[\w.+-]+/[\w.+-]+", kind) else ("application", "", "octet-stream")
@@ -83,26 +84,38 @@ def build(out: Outbound, letter: Letter) -> bytes:
     return mail.as_bytes()
 
 
-def text(out: Outbound, footers: Mapping[str, str], *, marker: bool = True) -> str:
-    """What the customer reads: the line to write above, the reply, the footer."""
-    parts = [_of(ABOVE, out.language)] if marker else []
-    parts.append(out.text.strip())
-    footer = _of(footers, out.language) if footers else ""
-    if footer:
-        parts.append("-- \n" + footer.strip())
-    return "\n\n".join(parts) + "\n"
+def parts(out: Outbound, footers: Mapping[str, str], *, marker: bool = True) -> tuple[str, str, str]:
+    """What the customer reads: the line to write above, the reply with its buttons by number, the footer."""
+    body = out.text.strip()
+    if out.buttons:
+        body += "\n\n" + "\n".join(f"{n}. {button.label}" for n, button in enumerate(out.buttons, 1))
+    return _of(ABOVE, out.language) if marker else "", body, _of(footers, out.language).strip() if footers else ""
 
 
-def page(words: str) -> str:
-    """The same as HTML: nothing of it is markup but lines and links."""
+def text(above: str, body: str, footer: str) -> str:
+    """The text part; the footer stands below the line that mail programs know a signature by."""
+    return "\n\n".join(filter(None, (above, body, footer and f"-- \n{footer}"))) + "\n"
+
+
+def page(above: str, body: str, footer: str) -> str:
+    """The same as HTML: nothing of it is markup but lines and links; what frames the reply is small and grey."""
+    grey = "color:#767676;font-size:12px"
+    pieces = (
+        above and f'<p style="{grey}">{_html(above)}</p>',
+        f"<div>{_html(body)}</div>",
+        footer and f'<p style="{grey};border-top:1px solid #ddd;padding-top:8px;margin-top:24px">{_html(footer)}</p>',
+    )
+    style = "font-family:sans-serif;font-size:15px;line-height:1.5"
+    return f'<html><body><div style="{style}">{"".join(filter(None, pieces))}</div></body></html>'
+
+
+def _html(words: str) -> str:
     out, last = "", 0
     for link in _LINK.finditer(words):
         target = html.escape(link[0], quote=True)
         out += html.escape(words[last : link.start()]) + f'<a href="{target}">{target}</a>'
         last = link.end()
-    out += html.escape(words[last:])
-    lines = out.strip().replace("\n", "<br>\n")
-    return f'<html><body><div style="font-family:sans-serif;font-size:15px;line-height:1.5">{lines}</div></body></html>'
+    return (out + html.escape(words[last:])).replace("\n", "<br>\n")
 
 
 def subject(original: str, language: str) -> str:

@@ -85,6 +85,8 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     new_text: str = ""
+    wordless: bool = False
+    """All words of ``new_text`` look quoted: the sender added none."""
     quoted_text: str = ""
     signature: str = ""
     full_text: str = ""

@@ -24,7 +24,10 @@ _WRAPPED = 55
 
 
 class View(msgspec.Struct, frozen=True):
-    """The three parts of a mail's text, and what told them apart; ``reply`` is ``new`` with the signature."""
+    """The three parts of a mail's text, and what told them apart; ``reply`` is ``new`` with the signature.
+
+    ``how`` is ``history`` when there are no words but quoted ones: then all of them are ``new``, for want of better.
+    """
 
     new: str
     reply: str = ""
@@ -76,7 +79,8 @@ def split(lines: list[Line], *, forward: bool = False) -> View:
     if not _words(new) and _words(parts.fresh):
         new, above = parts.fresh, []
     if not _words(new):
-        return View(new=_text(lines), reply=_text(lines), how="whole" if _words(lines) else "")
+        how = "history" if _words(parts.old) else "whole" if _words(lines) else ""
+        return View(new=_text(lines), reply=_text(lines), how=how)
     return View(
         new=_text(new),
         reply=_text(parts.fresh + below),

@@ -71,6 +71,7 @@ def read(raw: bytes, own: Collection[str] = ()) -> Mail:
         in_reply_to=ids.many(tree.headers.all("in-reply-to")[:2]),
         references=ids.many(tree.headers.all("references")[:2]),
         new_text=view.new,
+        wordless=view.how == "history",
         quoted_text=view.quoted,
         signature=view.signature,
         full_text=full,
@@ -256,7 +257,7 @@ def _views(plain: str, page: str, forward: bool, flaws: list[str]) -> tuple[str,
         view = quote.split(quote.plain(plain), forward=forward)
         if not view.how and lines:
             other = quote.split(lines, forward=forward)
-            if other.how not in ("", "whole") and _within(other.new, plain):
+            if other.how not in ("", "whole", "history") and _within(other.new, plain):
                 view = other
         return plain.strip(), view
     if any(line.text for line in lines):

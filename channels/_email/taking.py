@@ -142,7 +142,9 @@ class Taker:
         elif same:
             taken.keep(same, f"{self._who.account}/{thread}")
         message = self._base(raw, mail, thread, machine)
-        text = mail.new_text or mail.full_text or mail.subject
+        # An answer that only quotes us says nothing: our own words must not be read as the customer's.
+        wordless = mail.wordless and bool(place.thread)
+        text = "" if wordless else mail.new_text or mail.full_text or mail.subject
         message = msgspec.structs.replace(
             message,
             text=text,
@@ -226,7 +228,8 @@ class Taker:
                 taken.keep(key, thread)
         if mail.message_id:
             taken.keep(self._facts.id(mail.message_id), thread)
-            known.ids = facts.joined([*known.ids, mail.message_id])
+            # Their program names our mails where they belong.
+            known.ids = facts.joined([*known.ids, *mail.references, *mail.in_reply_to, mail.message_id])
         answer_to = self._answer_to(mail)
         known.to = known.to or answer_to
         known.subject = known.subject or mail.subject
@@ -270,7 +273,8 @@ def _placeholder(raw: Raw, mail: Mail, text: str) -> str:
     if raw.whole:
         return f"a mail of {raw.whole // 1024 // 1024} MB, more than is taken; this is its beginning"
     if not text:
-        return "files without a word" if mail.attachments else "an empty mail"
+        empty = "an answer without a word of its own" if mail.wordless else "an empty mail"
+        return "files without a word" if mail.attachments else empty
     return ""
 
 

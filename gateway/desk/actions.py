@@ -291,6 +291,8 @@ async def _to_customer(
     attachments: Sequence[Attachment] = (),
 ) -> tuple[NewSend, ...]:
     key = f"desk/{conversation.id}/{key}"
+    record = await _record_if_any(gateway, conversation)
+    language = record.arrival.language.value if record and record.arrival.language else ""
     out = Outbound(
         key=key,
         channel=conversation.channel,
@@ -299,6 +301,7 @@ async def _to_customer(
         text=text,
         kind="human",
         author=agent.name,
+        language=language,
         attachments=tuple(attachments),
         reply_to=await _last_heard(gateway, conversation),
     )

@@ -66,6 +66,13 @@ def test_buttons_become_numbers_where_there_are_none_or_too_few_or_too_short_one
         assert not piece.buttons
 
 
+def test_choices_that_are_numbers_get_no_other_numbers() -> None:
+    buttons = (Button(label="5 – very", value="5"), Button(label="1 – not at all", value="1"))
+    assert (
+        parts(out("How was it?", buttons=buttons), Limits(text=200))[0].text == "How was it?\n5 – very\n1 – not at all"
+    )
+
+
 def test_files_go_apart_where_the_platform_wants_it() -> None:
     reply = out("See here.", attachments=(PHOTO, PHOTO))
     together = parts(reply, Limits(text=100, files=2))

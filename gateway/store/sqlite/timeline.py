@@ -13,6 +13,9 @@ from gateway.store.sqlite import rows
 from gateway.store.sqlite.intake import LAST_TEXT
 from normalizer.mask import mask
 
+#: Characters of a mail with its quoted history that a line carries along: long threads repeat themselves.
+MOST_WHOLE = 20_000
+
 
 def write(connection: sqlite3.Connection, conv: int, entries: Sequence[Entry]) -> int:
     """Number the entries after the conversation's last line and write them; the last seq."""
@@ -102,5 +105,7 @@ def _inbound(row: tuple[int, str, int, int, int, int, bytes]) -> Entry:
         external_id=message.external_id,
         placeholder=message.placeholder,
         subject=mask(message.subject),
+        machine=message.machine,
+        whole=mask(message.whole[:MOST_WHOLE]),
         covered=shown is not message.text and shown != message.text,
     )

@@ -159,6 +159,11 @@ class Dovecot:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
+    def add_mailbox(self, user: str) -> None:
+        """One more mailbox, with the same password."""
+        with (self.folder / "users").open("a") as users:
+            users.write(f"{user}:{{PLAIN}}{PASSWORD}\n")
+
     def deliver(self, mail: bytes, *, to: str = "desk@localhost", sender: str = "customer@example.com") -> None:
         """Deliver by LMTP, as an MTA does."""
         with smtplib.LMTP("127.0.0.1", self.lmtp) as client:

@@ -138,6 +138,7 @@ function entry(item, byMessage, change) {
       h("span", { class: "who", dir: "auto" }, who),
       isBot ? h("span", { class: "badge" }, t("bot")) : null,
       item.kind === "note" ? h("span", { class: "badge" }, t("internal_note")) : null,
+      item.machine ? h("span", { class: "badge" }, t(`m_${item.machine}`)) : null,
       change ? h("span", { class: "badge" }, t(change)) : null,
       item.refers_to && !item.deleted ? h("span", { class: "badge" }, t("edit_of")) : null,
       h("time", { datetime: item.at, title: full(item.at) }, clock(item.at))),
@@ -145,7 +146,8 @@ function entry(item, byMessage, change) {
     item.deleted ? h("p", { class: "text soft" }, t("deleted")) : text(item, found),
     item.covered && mayReveal() ? h("button", { class: "quiet small", onclick: (event) => reveal(item, event.target) }, t("reveal")) : null,
     item.choice && item.kind === "inbound" ? h("p", { class: "soft small" }, `${t("pressed")}: ${item.choice}`) : null,
-    item.placeholder ? h("p", { class: "text soft" }, item.placeholder) : null,
+    item.placeholder && item.placeholder !== item.text ? h("p", { class: "text soft" }, item.placeholder) : null,
+    item.whole ? h("details", { class: "whole" }, h("summary", {}, t("show_whole")), h("p", { class: "text soft", dir: "auto" }, item.whole)) : null,
     (item.attachments ?? []).map((file) => (recording.recordingOf(file) ? recording.player(item, file, byMessage.get(file.digest) ?? []) : attachment(item, file))),
     (item.buttons ?? []).length ? h("div", { class: "buttons" }, item.buttons.map(([label]) => h("span", { class: "tag soft" }, label))) : null);
 }
