@@ -20,6 +20,8 @@ REPEATS_WITHIN = timedelta(days=90)
 #: Words alike from here on are the same matter of one person; with the same category less is enough.
 ALIKE = 0.44
 ALIKE_IN_CATEGORY = 0.33
+#: So many grams must be in common before they say anything: "internet outage" and "internet bill" share a word, not a matter.
+FEW = 2
 
 #: An incident: so many people within so long, with words or a product in common.
 INCIDENT_WITHIN = timedelta(hours=2)
@@ -101,7 +103,7 @@ def alike(one: frozenset[str], other: frozenset[str]) -> float:
     """How much two texts have in common, 0 to 1; a part of a text is like the whole of it."""
     if not one or not other:
         return 0.0
-    return len(one & other) / sqrt(len(one) * len(other))
+    return len(one & other) / (sqrt(len(one) * len(other)) + FEW)
 
 
 def repeat(new: Print, earlier: Iterable[Print]) -> Repeat | None:
