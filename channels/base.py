@@ -554,6 +554,17 @@ class PushesOrPulls(Protocol):
 
 
 @runtime_checkable
+class TellsLater(Protocol):
+    """A channel whose platform tells of each message whether it went out, with our key (:attr:`Inbound.delivered_key`).
+
+    A send whose answer was lost waits for that before it is repeated or given to a person.
+    """
+
+    news_within: ClassVar[float]
+    """How long the platform may take, in seconds."""
+
+
+@runtime_checkable
 class SetsUp(Protocol):
     """A channel that helps an operator to connect its platform (``allears channels setup``)."""
 

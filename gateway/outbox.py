@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from channels.base import ChannelError, Outbound, Retry, Unauthorized, Unknown, Withheld
+from channels.base import ChannelError, Outbound, Retry, TellsLater, Unauthorized, Unknown, Withheld
 from gateway import receipts, wake
 from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
@@ -26,6 +26,9 @@ POLL = 5.0
 STORE_PAUSE = 1.0
 #: How long an account rests that was told to wait, and not how long, in seconds.
 RETRY_PAUSE = 30.0
+
+#: Begins what is written of a row that waits to hear from its platform.
+NO_NEWS = "no answer, and no news yet"
 
 _OUTBOUND = msgspec.json.Decoder(Outbound)
 
@@ -120,8 +123,12 @@ class Outbox:
         self._gateway.wake.signal(wake.DESK)
 
     async def _attempt(self, send: Send) -> SendResult:
-        if send.interrupted and not self._repeatable(send):
-            return SendResult(id=send.id, state="unknown", error="the gateway stopped while this was being sent")
+        waited = send.error.startswith(NO_NEWS)
+        if send.interrupted and not waited and (pause := self._news_within(send)):
+            return self._wait_for_news(send, pause, "the gateway stopped while this was being sent")
+        if (send.interrupted or waited) and not self._repeatable(send):
+            error = send.error if waited else "the gateway stopped while this was being sent"
+            return SendResult(id=send.id, state="unknown", error=error)
         now = self._gateway.clock()
         try:
             if send.destination.startswith(DESTINATION):
@@ -174,6 +181,8 @@ class Outbox:
     def _failed(self, send: Send, err: ChannelError) -> SendResult:
         if isinstance(err, Retry) and err.everyone:
             self._pace.rest(send.destination, err.after or RETRY_PAUSE)
+        if isinstance(err, Unknown) and (pause := self._news_within(send)):
+            return self._wait_for_news(send, pause, str(err))
         following = after_error(
             err,
             key=send.key,
@@ -185,6 +194,17 @@ class Outbox:
         return SendResult(
             id=send.id, state=following.state, next_at=following.at, error=f"{type(err).__name__}: {err}".rstrip(": ")
         )
+
+    def _news_within(self, send: Send) -> float:
+        """How long the platform may take to tell what became of it, in seconds; 0 where it tells nothing."""
+        name, _, account = send.destination.removeprefix("channel:").partition("/")
+        channel = self._gateway.channels.get((name, account))
+        return channel.news_within if isinstance(channel, TellsLater) else 0.0
+
+    def _wait_for_news(self, send: Send, pause: float, why: str) -> SendResult:
+        """Neither repeated nor given to a person before the platform had time to tell; what follows in its lane waits, too."""
+        at = self._gateway.clock() + timedelta(seconds=pause)
+        return SendResult(id=send.id, state="waiting", next_at=at, error=f"{NO_NEWS}: {why}")
 
     def _repeatable(self, send: Send) -> bool:
         """Whether an attempt whose fate is unknown may be repeated without asking."""

@@ -20,6 +20,7 @@ from gateway.context import GATEWAY, Gateway
 from gateway.flow import Flow
 from gateway.outbox import Outbox
 from gateway.store.base import NOBODY, NewSend, Send, conversation_id
+from gateway.tools import GatewayTools
 from gateway.web import doors, problems
 
 
@@ -112,14 +113,44 @@ async def test_an_answer_that_was_lost_is_settled_by_the_status(town: Town) -> N
     assert len(texts) == len(set(texts)) == len(await town.rows())
     shown = [line.text for line in await town.gateway.store.timeline(town.conversation) if line.kind == "outbound"]
     assert sorted(shown) == sorted(texts)
+    assert not [line for line in await town.gateway.store.timeline(town.conversation) if line.notice == "failed"]
 
 
-async def test_without_a_status_what_is_in_doubt_stays_so(town: Town) -> None:
+async def test_without_a_status_what_is_in_doubt_goes_to_a_person(town: Town) -> None:
     town.platform.statuses = False
-    town.platform.script[:] = [(0, {})] * 3
+    town.platform.script[:] = [(0, {})]
     await town.platform.say("灯笼收到就是破的，我要退款！订单号 20261101")
     await town.work()
-    assert any(row.state in ("unknown", "waiting") for row in await town.rows())
+    first = (await town.rows())[-1]
+    assert first.state == "waiting"
+    assert first.error.startswith("no answer, and no news yet")
+    town.platform.later = timedelta(minutes=2)
+    await town.work()
+    assert {row.state for row in await town.rows()} == {"unknown"}
+    assert len(town.platform.sent) == 1
+    assert (await town.gateway.store.conversation(town.conversation)).owner == NOBODY
+
+
+async def test_after_a_crash_the_platform_is_heard_before_anything_is_repeated(town: Town) -> None:
+    await town.platform.say("灯笼收到就是破的，我要退款！订单号 20261101")
+    await town.platform.delivered()
+    await town.flow.step()
+    (send, *_) = await town.gateway.store.claim_sends(10, town.platform.now())
+    out = msgspec.json.decode(send.body, type=Outbound)
+    channel = town.gateway.channels["whatsapp", "main"]
+    town.platform.door, door = "", town.platform.door
+    (id,) = (await channel.send(out, GatewayTools(town.gateway.egress, town.gateway.blobs))).external_ids
+    await town.gateway.store.close()  # the process ends before it has written what it knows
+    await town.gateway.store.open()
+    await town.outbox.drain()
+    assert len(town.platform.sent) == 1
+    town.platform.door = door
+    town.platform.deliver(town.platform.status(out.thread, id, "sent", out.key))
+    await town.platform.delivered()
+    row = await town.gateway.store.find_send(send.destination, key=send.key)
+    assert row is not None
+    assert row.state == "sent"
+    assert len(town.platform.sent) == 1
 
 
 async def test_a_message_that_fails_afterwards_goes_to_a_person(town: Town) -> None:
