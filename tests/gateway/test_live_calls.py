@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp.test_utils import TestServer
 
@@ -274,6 +275,66 @@ async def test_without_a_model_calls_are_kept_and_heard_later(office: Office) ->
     early = await office.record("lines", "deaf", done=False)
     assert [file.heard for file in early.arrival.attachments] == ["waiting"]
     assert early.what.order_numbers == ()
+
+
+async def test_a_disk_that_is_full_in_the_middle_of_a_call(office: Office) -> None:
+    """What was kept before becomes the record, the client is told that it may come again."""
+    async with lines.vosk(office.vosk("&call_id=full")) as client:
+        await client.say(sound("en_number"))
+        (call,) = office.calls._running.values()
+        call.file._file.close()
+        call.file._file = await asyncio.to_thread(open, "/dev/full", "wb", buffering=0)
+        await client.ws.send_bytes(bytes(16000))
+        assert (await client.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert client.ws.close_code == 1013
+    check(await office.record("lines", "full"))
+
+
+async def test_a_call_that_cannot_be_kept_is_not_taken(office: Office) -> None:
+    folder = office.gateway.blobs.folder.parent / "live"
+    folder.write_text("a file where a folder should be: every write fails")
+    async with aiohttp.ClientSession() as session, session.ws_connect(office.vosk()) as ws:
+        await ws.send_bytes(bytes(320))
+        assert (await ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert ws.close_code == 1013
+    folder.unlink()
+    async with lines.vosk(office.vosk("&call_id=again")) as client:
+        await client.say(sound("en_number"))
+        await client.eof()
+    check(await office.record("lines", "again"))
+
+
+async def test_a_call_that_is_too_long_ends_as_a_record(office: Office) -> None:
+    settings = office.gateway.config
+    speech = msgspec.structs.replace(settings.speech, max_hours=4 / 3600)
+    office.gateway.config = msgspec.structs.replace(settings, speech=speech)
+    async with aiohttp.ClientSession() as session, session.ws_connect(office.vosk("&call_id=long")) as ws:
+        for piece in lines.pieces(sound("en_number") + bytes(16000 * 3), 3200):
+            await ws.send_bytes(piece)
+        async with asyncio.timeout(PATIENCE):
+            while not ws.closed:
+                await ws.receive()
+    check(await office.record("lines", "long"))
+
+
+async def test_more_calls_than_ears_and_more_than_can_be_taken(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = office.gateway.config
+    speech = msgspec.structs.replace(settings.speech, live_calls=1)
+    office.gateway.config = msgspec.structs.replace(settings, speech=speech)
+    monkeypatch.setattr("gateway.calls.MAX_CALLS", 2)
+    async with lines.vosk(office.vosk("&call_id=e1")) as first, lines.vosk(office.vosk("&call_id=e2")) as second:
+        heard = await first.say(sound("en_number"))
+        unheard = await second.say(sound("en_number"))
+        assert any(answer.get("partial") for answer in heard)
+        assert {answer["partial"] for answer in unheard} == {""}
+        async with lines.vosk(office.vosk()) as third:
+            await third.ws.send_bytes(bytes(320))
+            assert (await third.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+            assert third.ws.close_code == 1013
+        await first.eof()
+        await second.eof()
+    check(await office.record("lines", "e1"))
+    check(await office.record("lines", "e2"))
 
 
 # --- Twilio ----------------------------------------------------------------------------------------------
