@@ -39,7 +39,7 @@ class Words(NamedTuple):
     footer: str
     greeting: str
     thanks: str
-    score: str
+    survey: str
 
 
 CHINESE = Words(
@@ -52,7 +52,7 @@ CHINESE = Words(
     "海边客服",
     "李女士您好，退款今天办理。",
     "收到了，谢谢！\n\n发自我的iPhone",
-    "5",
+    "满意吗",
 )
 ENGLISH = Words(
     "Amy Green",
@@ -64,7 +64,7 @@ ENGLISH = Words(
     "Seaside",
     "Dear Amy, a new one leaves today.",
     "It came, thank you!\n\nSent from my iPhone",
-    "5",
+    "How satisfied",
 )
 
 
@@ -165,13 +165,14 @@ async def test_a_complaint_from_the_first_mail_to_the_survey(
         sent.append(customer.answer(letter, words.thanks, "bottom"))
         line = (await gateway.heard(customer, conversation.id, 7))[-1]
         assert line.text == words.thanks.partition("\n")[0]
+        await gateway.conversations(2)
         fence = (await gateway.gateway.store.conversation(conversation.id)).fence
         await actions.close(
             gateway.gateway, gateway.agent, conversation.id, fence=fence, key="end", disposition="solved"
         )
-        letter = await customer.next_with("5")
+        letter = await customer.next_with(words.survey)
         assert "1. 5" not in plain(letter)
-        sent.append(customer.answer(letter, words.score, "qq"))
+        sent.append(customer.answer(letter, "5", "qq"))
         await gateway.heard(customer, conversation.id, 8)
         await gateway.conversations(2)
         number = (await gateway.gateway.store.conversation(conversation.id)).number
