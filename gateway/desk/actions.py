@@ -224,6 +224,18 @@ async def correct(gateway: Gateway, agent: Agent, id: str, *, field: revise.Corr
     return await _amend(gateway, agent, conversation, record, "corrected", facts, fence=None)
 
 
+async def settle_doubt(gateway: Gateway, agent: Agent, id: str, *, doubt: str, value: str) -> Conversation:
+    """Say what a number was that was not heard well (empty: no such number). Any agent may; the journal says who."""
+    conversation = await gateway.store.conversation(id)
+    before = await _record(gateway, conversation)
+    try:
+        record = revise.told(before, doubt, value, at=gateway.clock())
+    except revise.NotAllowed as err:
+        raise DeskError("state", str(err)) from None
+    facts = {"field": "doubts", "heard": doubt, "value": value}
+    return await _amend(gateway, agent, conversation, record, "corrected", facts, fence=None)
+
+
 async def unlink(gateway: Gateway, agent: Agent, id: str, link: Link) -> Conversation:
     """Say that it is no repeat, or does not belong to the incident; it is not linked so again. Any agent may."""
     conversation = await gateway.store.conversation(id)

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from normalizer import doubts
 from normalizer.record import (
     BY_AGENT,
     ComplaintRecord,
@@ -93,6 +94,21 @@ def corrected(record: ComplaintRecord, field: Correctable, value: str, *, at: da
     section = _SECTION[field]
     changed = msgspec.structs.replace(getattr(record, section), **{field: found})
     return _next(record, at, **{section: changed})
+
+
+def told(record: ComplaintRecord, doubt: str, value: str, *, at: datetime) -> ComplaintRecord:
+    """The revision in which a person has said what a doubtful number was; an empty ``value``: none.
+
+    ``doubt`` is the number as it was heard. Raises :class:`NotAllowed` where there is no such doubt.
+    """
+    found = next((one for one in record.what.doubts if one.value == doubt), None)
+    if found is None:
+        raise NotAllowed("this number is not in doubt (any more)")
+    if len(value) > 200 or any(not char.isprintable() for char in value):
+        raise NotAllowed(f"a number cannot be {value!r}")
+    return msgspec.structs.replace(
+        doubts.by_agent(record, found, value.strip()), revision=record.revision + 1, updated_at=at
+    )
 
 
 def _standing(record: ComplaintRecord, at: datetime, **changes: Any) -> ComplaintRecord:

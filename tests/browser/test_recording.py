@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from gateway import wake
 from tests.browser.test_desk import chromium, enter
 from tests.desk.conftest import House, opened
 from tests.transcription import needs
@@ -19,6 +20,7 @@ needs.speech()
 
 from tests.transcription.needs import SPEECH  # noqa: E402
 from transcription import model_folder  # noqa: E402
+from transcription.base import Segment, Transcript, Word  # noqa: E402
 
 __all__ = ["chromium"]
 
@@ -35,25 +37,32 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield house
 
 
-async def called(house: House, name: str = "call", caller: str = "+8613800138000") -> str:
-    """A call that is uploaded, heard and copied; its conversation."""
+async def uploaded(house: House, name: str = "call", caller: str = "+8613800138000") -> str:
+    """A call that is taken in; its conversation."""
     query = {"call_id": name, "caller": caller, "name": "Li Lei", "file": f"{name}.flac"}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with aiohttp.ClientSession() as session:
         data = (SPEECH / f"{name}.flac").read_bytes()
         async with session.post(f"{house.url}/v1/recordings", params=query, data=data, headers=headers) as answer:
             assert answer.status == 202
-            conversation = str((await answer.json())["conversation"])
+            return str((await answer.json())["conversation"])
+
+
+async def copied(house: House, conversation: str) -> None:
+    """Wait until it can be listened to and has its record."""
 
     async def ready() -> bool:
         found = await house.gateway.store.recordings(conversation)
-        return (
-            bool(found)
-            and all(one.copy for one in found)
-            and bool((await house.gateway.store.conversation(conversation)).number)
-        )
+        number = (await house.gateway.store.conversation(conversation)).number
+        return bool(found) and all(one.copy for one in found) and bool(number)
 
     await house.until(ready)
+
+
+async def called(house: House, name: str = "call") -> str:
+    """A call that is uploaded, heard and copied; its conversation."""
+    conversation = await uploaded(house, name)
+    await copied(house, conversation)
     return conversation
 
 
@@ -157,3 +166,37 @@ async def test_a_card_number_is_a_tone_and_the_original_is_a_leads(house: House,
     await look(lead, "original")
     number = (await house.gateway.store.conversation(conversation)).number
     assert "revealed" in [line.what for line in await house.gateway.store.journal(number)]
+
+
+async def test_a_number_that_was_not_heard_well_is_asked_for(tmp_path: Path, chromium: Browser) -> None:
+    """Without a model it waits; then it is settled with what a worse line would give."""
+    said = "my order number is seven zero four two".split()
+    words = tuple(
+        Word(text=text, start=3 + n / 3, end=3.3 + n / 3, confidence=0.4 if text == "four" else 1.0)
+        for n, text in enumerate(said)
+    )
+    turn = Segment(speaker="customer", start=3.0, end=6.0, text=" ".join(said), words=words)
+    async with opened(tmp_path, CONFIG) as house:
+        conversation = await uploaded(house)
+
+        async def waiting() -> bool:
+            return bool(await house.gateway.store.recordings(conversation))
+
+        await house.until(waiting)
+        (one,) = await house.gateway.store.recordings(conversation)
+        heard = Transcript(recording=one.digest, language="en", model="m", duration=12.0, segments=(turn,))
+        await house.gateway.store.settle_recording(one.inbox_id, one.place, "heard", transcript=heard)
+        house.gateway.wake.signal(wake.INBOX)
+        house.gateway.wake.signal(wake.LISTENING)
+        await copied(house, conversation)
+        page = await enter(house, chromium)
+        await page.click(".line")
+        doubt = page.locator(".doubt")
+        await expect(doubt).to_contain_text("7042?")
+        await expect(page.locator(".word.fact.unheard")).to_have_count(1)
+        await look(page, "doubt")
+        await doubt.get_by_label("what it was").fill("7043")
+        await page.keyboard.press("Enter")
+        await expect(page.locator('[data-field="order_numbers-0"]')).to_contain_text("7043")
+        await expect(doubt).to_have_count(0)
+        await look(page, "doubt-told")

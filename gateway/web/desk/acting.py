@@ -71,6 +71,11 @@ class Approval(_Body, frozen=True):
     approve: bool
 
 
+class Doubt(_Body, frozen=True):
+    doubt: Annotated[str, Meta(min_length=1, max_length=200)]
+    value: Annotated[str, Meta(max_length=200)] = ""
+
+
 class Unlink(_Body, frozen=True):
     link: Link
 
@@ -87,6 +92,7 @@ def routes() -> list[web.AbstractRouteDef]:
         "close": close,
         "reopen": reopen,
         "correct": correct,
+        "settle_doubt": settle_doubt,
         "unlink": unlink,
         "approval": approval,
         "typing": typing,
@@ -166,6 +172,14 @@ async def correct(visit: Visit) -> web.Response:
     body = await body_of(visit.request, Correct)
     return json_response(
         await actions.correct(visit.gateway, visit.agent, _id(visit), field=body.field, value=body.value)
+    )
+
+
+async def settle_doubt(visit: Visit) -> web.Response:
+    """Say what a doubtful number was."""
+    body = await body_of(visit.request, Doubt)
+    return json_response(
+        await actions.settle_doubt(visit.gateway, visit.agent, _id(visit), doubt=body.doubt, value=body.value)
     )
 
 

@@ -115,6 +115,10 @@ export function close() {
 
 export const unlink = (link) => act("unlink", { link }).catch(quiet);
 
+export async function settleDoubt(doubt, said) {
+  await act("settle_doubt", { doubt, value: said }).then(() => toast(t("done_corrected"), "good")).catch(quiet);
+}
+
 export async function correct(field, code) {
   await act("correct", { field, value: code }).then(() => toast(t("done_corrected"), "good")).catch(quiet);
 }

@@ -20,6 +20,7 @@ export function sections(record) {
       ["places", what.places],
       ["people", what.people],
       ["urls", what.urls],
+      ["doubts", what.doubts],
     ]],
     ["sec_gravity", [
       ["urgency", one(gravity.urgency)],

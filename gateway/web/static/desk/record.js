@@ -1,6 +1,6 @@
 // The record with its evidence, the bot's reasons, and the journal.
 
-import { correct, unlink } from "./actions.js";
+import { correct, settleDoubt, unlink } from "./actions.js";
 import { light, show } from "./evidence.js";
 import { CORRECTABLE, confidence, fieldId, sections } from "./fields.js";
 import { $, fill, h, icon } from "./dom.js";
@@ -14,7 +14,7 @@ import { has, t, value } from "./words.js";
 const TABS = ["record", "why", "journal"];
 const DATES = new Set(["occurred_at", "provider_at", "received_at"]);
 //: Values that are somebody's words or codes of others: never translated.
-const VERBATIM = new Set(["products", "order_numbers", "tracking_numbers", "places", "people", "urls", "names", "phones",
+const VERBATIM = new Set(["products", "order_numbers", "tracking_numbers", "places", "people", "urls", "names", "phones", "doubts",
   "emails", "on_behalf_of", "outcome", "repeat_of", "incident", "ticket", "satisfaction", "repeats", "chasers"]);
 
 let shown = "";
@@ -82,8 +82,27 @@ function linked(field, other) {
   ];
 }
 
+// A number that was not heard well: what it may have been, and whoever listens says what it was.
+function asked(found, shown) {
+  const box = h("input", { type: "text", maxlength: "200", class: "said", "aria-label": t("number_said"), placeholder: t("number_said") });
+  const isWhole = !found.value.includes("…");
+  const tell = () => box.value.trim() && settleDoubt(found.value, box.value.trim());
+  box.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); tell(); } });
+  return h("div", { class: "doubt" }, shown,
+    h("div", { class: "answers" },
+      isWhole ? h("button", { class: "secondary small", type: "button", onclick: () => settleDoubt(found.value, found.value) }, t("doubt_yes")) : null,
+      box,
+      h("button", { class: "secondary small", type: "button", onclick: tell }, t("save")),
+      h("button", { class: "quiet small", type: "button", onclick: () => settleDoubt(found.value, "") }, t("doubt_none"))));
+}
+
 function item(field, found, index) {
   if (LINKS[field]) return linked(field, found.value);
+  if (field === "doubts") return asked(found, valueOf(field, found, index));
+  return valueOf(field, found, index);
+}
+
+function valueOf(field, found, index) {
   const id = fieldId(field, index);
   if (!found.evidence.length) return h("span", { class: "value plain", dir: "auto" }, words(field, found.value));
   const byPerson = found.evidence.some((e) => e.rule === "agent");
@@ -115,6 +134,7 @@ function seconds(found) {
 }
 
 function words(field, found) {
+  if (field === "doubts") return t("did_say", found);
   if (field === "amounts") return `${found.amount} ${found.currency}`.trim();
   if (field === "dates") return found.iso;
   if (DATES.has(field)) return full(found);

@@ -92,6 +92,10 @@ const WORDS = {
   cannot_play: ["The browser cannot play it.", "浏览器无法播放。", "瀏覽器無法播放。"],
   original_sound: ["Hear the original", "听原始录音", "聽原始錄音"],
   original_save: ["Save the original", "保存原始录音", "儲存原始錄音"],
+  did_say: ["{0}?", "{0}？", "{0}？"],
+  number_said: ["what it was", "实际号码", "實際號碼"],
+  doubt_yes: ["Yes", "没错", "沒錯"],
+  doubt_none: ["No number", "不是号码", "不是號碼"],
   hear_it: ["Click to hear it", "点击收听", "點擊收聽"],
 
   // conversation
@@ -204,6 +208,7 @@ const WORDS = {
   sec_who: ["Who", "投诉者", "投訴者"],
   sec_standing: ["How it stands", "办理情况", "辦理情況"],
   sec_arrival: ["How it came", "来源", "來源"],
+  f_doubts: ["Not heard well", "未听清", "未聽清"],
   f_kind: ["Kind", "类型", "類型"],
   f_category: ["Category", "分类", "分類"],
   f_demands: ["Demands", "诉求", "訴求"],
