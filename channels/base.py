@@ -12,6 +12,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -387,8 +388,31 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return f"Call({self.method})"
 
 
+class Socket(Protocol):
+    """An open WebSocket of texts. Closed, every method raises :class:`Retry`."""
+
+    async def send(self, text: str) -> None: ...
+
+    async def receive(self, seconds: float) -> str | None:
+        """The next text, or None when none came in time."""
+        ...
+
+    @property
+    def code(self) -> int:
+        """The code it was closed with, 0 while it is open."""
+        ...
+
+
 class Tools(Protocol):
     """What the gateway lends a channel for sending and checking."""
+
+    def socket(self, url: str) -> AbstractAsyncContextManager[Socket]:
+        """Open a WebSocket through the egress filter.
+
+        Raises:
+            Retry: it could not be opened. Unauthorized: we may not open it. Refused: the address is not allowed.
+        """
+        ...
 
     async def http(self, call: Call) -> Answer:
         """Make a call through the egress filter.
@@ -542,6 +566,15 @@ class FetchesFiles(Protocol):
         Raises:
             Retry: not now. Refused: never again. Unauthorized: our credentials are bad.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsUnsigned(Protocol):
+    """A push channel that can say what a body holds without a signature: to look at a payload, never to store it."""
+
+    def unsigned(self, request: Request) -> tuple[Inbound, ...]:
+        """As :meth:`PushChannel.accept`, whoever sent it. Raises :class:`BadPayload`."""
         ...
 
 

@@ -26,6 +26,10 @@ Address = IPv4Address | IPv6Address
 
 #: Largest answer in bytes; no platform's API comes near it.
 MAX_ANSWER = 1024 * 1024
+#: WebSockets begin as HTTP and are checked as such.
+_HTTP = {"ws": "http", "wss": "https"}
+#: Largest message in bytes that a WebSocket takes.
+MAX_FRAME = 4 * 1024 * 1024
 #: Seconds for name, connection and TLS; nothing has been sent until then.
 CONNECT_SECONDS = 10.0
 #: Seconds an idle connection is kept: less than the shortest default of common servers (gunicorn 2), so that we do
@@ -86,6 +90,35 @@ class CheckedResolver(AbstractResolver):
             await self._inner.close()
 
 
+class OpenSocket:
+    """Implements :class:`channels.base.Socket`."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    @property
+    def code(self) -> int:
+        return self._socket.close_code or 0
+
+    async def send(self, text: str) -> None:
+        """Raises :class:`Retry` when it is closed."""
+        try:
+            await self._socket.send_str(text)
+        except (aiohttp.ClientError, ConnectionError, RuntimeError) as err:
+            raise Retry(f"the WebSocket is closed: {self.code}") from err
+
+    async def receive(self, seconds: float) -> str | None:
+        """The next text, None when none came in time. Raises :class:`Retry` when it is closed."""
+        try:
+            async with asyncio.timeout(seconds):
+                message = await self._socket.receive()
+        except TimeoutError:
+            return None
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            raise Retry(f"the WebSocket is closed: {self.code}")
+        return str(message.data)
+
+
 class Egress:
     """The one HTTP client of the gateway. ``allow`` are networks in CIDR form that may be reached though private."""
 
@@ -125,6 +158,29 @@ class Egress:
                     yield chunk
         except Unknown as err:
             raise Retry(str(err)) from err
+
+    @asynccontextmanager
+    async def socket(self, url: str) -> AsyncIterator[OpenSocket]:
+        """Open a WebSocket.
+
+        Raises:
+            Retry: it could not be opened.
+            Unauthorized, Refused: the other side said no, the address is not allowed.
+        """
+        scheme, _, rest = url.partition("://")
+        target = self._checked(f"{_HTTP.get(scheme, scheme)}://{rest}")
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                opened = await self._client().ws_connect(target, max_msg_size=MAX_FRAME, autoping=True)
+        except aiohttp.WSServerHandshakeError as err:
+            settle(Answer(status=err.status if err.status >= 400 else 502))
+            raise Retry("no WebSocket") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as err:
+            raise Retry(f"no connection: {type(err).__name__}") from None
+        try:
+            yield OpenSocket(opened)
+        finally:
+            await opened.close()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -184,6 +240,7 @@ class Egress:
             trace = aiohttp.TraceConfig()
             trace.on_connection_create_end.append(_connected)
             trace.on_connection_reuseconn.append(_connected)
+            trace.on_request_redirect.append(_refuse)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     resolver=CheckedResolver(self._allow, self._resolver),
@@ -200,7 +257,13 @@ class Egress:
 
 
 async def _connected(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:  # noqa: ARG001
-    context.trace_request_ctx.connected = True
+    if context.trace_request_ctx is not None:  # a WebSocket asks nothing of it
+        context.trace_request_ctx.connected = True
+
+
+async def _refuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:  # noqa: ARG001
+    """The library follows redirects when it opens a WebSocket, also to a literal address that nobody has checked."""
+    raise Refused("a redirect")
 
 
 async def _capped(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
-from channels.base import Answer, Attachment, Call, Refused
+from channels.base import Answer, Attachment, Call, Refused, Socket
 from gateway.blobs import Blobs
 from gateway.context import utc_now
 from gateway.egress import Egress
@@ -21,6 +22,10 @@ class GatewayTools:
     async def http(self, call: Call) -> Answer:
         """Make a call; see :meth:`gateway.egress.Egress.http` for what it raises."""
         return await self._egress.http(call)
+
+    def socket(self, url: str) -> AbstractAsyncContextManager[Socket]:
+        """Open a WebSocket; see :meth:`gateway.egress.Egress.socket` for what it raises."""
+        return self._egress.socket(url)
 
     async def read(self, attachment: Attachment) -> bytes:
         """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone."""
