@@ -70,6 +70,11 @@ class RunningCall:
         """Whether it takes no more sound: it is as long as a call may be, or the process ends."""
         return self._abandoned or self.file.size >= self._most
 
+    @property
+    def deaf(self) -> bool:
+        """Whether it is not heard while it runs."""
+        return bool(self._following.deaf)
+
     def add(self, samples: bytes) -> None:
         """Take sound. Raises OSError when it cannot be kept: then the call is over."""
         self.file.write(samples)
@@ -95,7 +100,9 @@ class RunningCall:
         self._over = True
         self._more.set()
         self._news.set()
-        await asyncio.gather(*self._tasks)
+        for fault in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if fault is not None:  # the call is kept whatever fell over
+                log.error("call %s: something fell over", self.first.external_id, exc_info=fault)
         whole = following.seconds > 0 and not following.deaf
         following.close()
         await asyncio.to_thread(self.file.close)
@@ -172,7 +179,7 @@ class RunningCall:
                 for one in lines
             ],
             "known": len(following.segments),
-            "deaf": bool(following.deaf),
+            "deaf": self.deaf,
         }
 
     # --- what is written
@@ -194,10 +201,12 @@ class RunningCall:
             await self._accept(self.first)
             self._opened = True
             self._gateway.wake.signal(wake.DESK)
-        text = self._said()
         seconds = self._following.seconds
-        due = not self._versions or seconds - self._told_at >= max(AGAIN_SECONDS, AGAIN_SHARE * seconds)
-        if text and due and len(text) < self._gateway.config.limits.text:
+        again = max(AGAIN_SECONDS, AGAIN_SHARE * seconds)
+        if not self._following.segments or (self._versions and seconds - self._told_at < again):
+            return
+        text = self._said()
+        if text and len(text) < self._gateway.config.limits.text:
             self._versions += 1
             await self._accept(live.said(self.first, self._versions, text, self._gateway.clock()))
             self._told_at = seconds

@@ -65,6 +65,7 @@ class Calls:
                 self._gateway.metrics.beat("calls")
                 self._over.clear()  # before looking: a call that ends meanwhile is looked for again
                 await self._take_over()
+                self._count()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY):
                         await self._over.wait()
@@ -142,6 +143,11 @@ class Calls:
             self._over.set()
             self._gateway.wake.signal(wake.call(call.conversation))
             self._gateway.wake.signal(wake.DESK)
+
+    def _count(self) -> None:
+        deaf = sum(call.deaf for call in self._running.values())
+        self._gateway.metrics.calls.labels("at once").set(len(self._running) - deaf)
+        self._gateway.metrics.calls.labels("later").set(deaf)
 
     def shown(self, conversation: str, known: int = 0) -> dict[str, Any] | None:
         """The call that runs in a conversation, for the desk (:meth:`RunningCall.shown`); None when there is none."""

@@ -95,6 +95,7 @@ class Metrics:
         self._since_sweep = self._gauge("pull_last_sweep_seconds", "Seconds since an account was looked at.", "account")
         self._pull_waiting = self._gauge("pull_waiting", "Messages known at the provider, not taken yet.", "account")
         self._pull_lag = self._gauge("pull_lag_seconds", "Lag of the last message that was taken.", "account")
+        self.calls = self._gauge("calls_running", "Calls that are streamed now, by how they are heard.", "heard")
         self.store_up = Gauge("allears_store_up", "Whether the store answered.", registry=self.registry)
         self._rows = {
             field: Gauge(f"allears_{name}", help, registry=self.registry) for field, name, help in _ROW_GAUGES

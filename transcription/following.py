@@ -119,8 +119,7 @@ class Following:
     def _taken(self, heard: Heard) -> list[Segment]:
         """The new utterances, at their times in the call; what was known before a process died is not new."""
         later = self._began / self._frame / self._rate
-        known = {speaker: self._heard_of(speaker) for speaker in self.speakers}
-        placed = (_placed(one, later, known[one.speaker]) for one in heard.segments)
+        placed = (_placed(one, later, self._heard_of(one.speaker)) for one in heard.segments)
         fresh = [one for one in placed if one is not None]
         self.partial = heard.partial
         if fresh or not self.segments:

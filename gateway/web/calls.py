@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds without a frame after which a call counts as over.
 SILENCE = 60.0
+#: A subprotocol that FreeSWITCH's audio fork asks for; it says nothing that is not said here.
+SUBPROTOCOLS = ("audio.drachtio.org",)
 #: Largest frame, in bytes: clients of vosk-server send a fifth of a second, some a whole file in a few pieces.
 MAX_FRAME = 4 * 1024 * 1024
 MAX_MEDIA_FRAME = 256 * 1024
@@ -251,7 +253,7 @@ async def _frames(ws: web.WebSocketResponse) -> AsyncIterator[media.Frame]:
 @asynccontextmanager
 async def _socket(http: web.Request, largest: int) -> AsyncIterator[web.WebSocketResponse]:
     """The opened socket; it is closed in any case, with a code that says why."""
-    ws = web.WebSocketResponse(max_msg_size=largest, compress=False)
+    ws = web.WebSocketResponse(max_msg_size=largest, compress=False, protocols=SUBPROTOCOLS)
     if not ws.can_prepare(http).ok:
         raise ProblemError(426, "this path speaks WebSocket", headers={"Upgrade": "websocket"})
     await ws.prepare(http)

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.test_desk import chromium, enter
-from tests.browser.test_recording import look
+from tests.browser.test_recording import look, speak
 from tests.desk.conftest import House, opened
 from tests.transcription import needs
 
@@ -59,6 +59,10 @@ async def test_a_call_is_read_while_it_is_spoken(house: House, chromium: Browser
         await expect(live).to_contain_text("my package was damaged")
         assert await page.locator("#entries .bubble.customer").count() == 0, "said once, shown once"
         await look(page, "live-call")
+        await speak(page, "zh-Hans")
+        await expect(live).to_contain_text("正在通话")
+        await look(page, "live-call-zh")
+        await speak(page, "en")
         await say(ws, call[-16000:])
         await ws.send_str('{"eof" : 1}')
         await ws.receive_json(timeout=20)

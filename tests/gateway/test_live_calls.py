@@ -196,7 +196,11 @@ async def test_small_pieces_without_waiting_get_one_answer_each(office: Office) 
 
 async def test_what_is_known_comes_as_text_and_two_channels_are_two_speakers(office: Office) -> None:
     """As FreeSWITCH's audio fork does: its metadata first, then sound of both sides."""
-    async with aiohttp.ClientSession() as session, session.ws_connect(office.vosk("&channels=2")) as ws:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(office.vosk("&channels=2"), protocols=["audio.drachtio.org"]) as ws,
+    ):
+        assert ws.protocol == "audio.drachtio.org"
         await ws.send_str('{"uuid": "fs-1", "caller_id_number": "+8613800138000"}')
         for piece in lines.pieces(sound("call"), 6400):
             await ws.send_bytes(piece)
