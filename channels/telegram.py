@@ -145,6 +145,9 @@ class Telegram:
         given = request.headers.get(SECRET_HEADER, "").encode(errors="surrogateescape")
         if not self._secret or not hmac.compare_digest(given, self._secret.encode()):
             raise BadSignature("not the secret that Telegram was given")
+        return self.unsigned(request)
+
+    def unsigned(self, request: Request) -> tuple[Inbound, ...]:
         return self._reader.read(read_json(request.body), request.body, request.at)
 
     def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:  # noqa: ARG002

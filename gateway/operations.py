@@ -9,7 +9,7 @@ from typing import Any, get_args
 import msgspec
 
 from channels.base import BadPayload, ChannelError, PushChannel, Request
-from gateway import archive, bundle, wake
+from gateway import archive, bundle, captures, channel_state, wake
 from gateway.context import Gateway
 from gateway.desk import accounts
 from gateway.sinks.base import CallsBack
@@ -318,6 +318,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "export": export,
     "erase": erase,
     "import": archive.take,
+    "channels-list": channel_state.listing,
+    "replay": captures.deliver,
     "agents-list": accounts.listing,
     "agents-add": accounts.add,
     "agents-passwd": accounts.passwd,
@@ -341,5 +343,5 @@ async def perform(gateway: Gateway, name: str, params: Params) -> Rows:
         return await operation(gateway, params)
     except NotFound as err:
         raise OperationError(f"not found: {err}") from err
-    except (accounts.AccountError, archive.ArchiveError) as err:
+    except (accounts.AccountError, archive.ArchiveError, captures.CaptureError) as err:
         raise OperationError(str(err)) from err

@@ -441,6 +441,15 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     superseded: int = 0
 
 
+class LatestMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The message of a channel account that was accepted last."""
+
+    channel: str
+    account: str
+    provider_at: datetime
+    received_at: datetime
+
+
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     """Figures for /metrics and /readyz, from the rows. Ages in seconds, 0 when there is nothing."""
 
@@ -779,6 +788,10 @@ class Store(Protocol):
     async def close_quarantined(self, id: int, state: Literal["replayed", "dropped"]) -> None: ...
 
     async def tally(self, *, since: datetime, until: datetime) -> tuple[Tally, ...]: ...
+
+    async def latest_messages(self) -> tuple[LatestMessage, ...]:
+        """The last message of each channel account; those without one are left out."""
+        ...
 
     async def gauges(self, now: datetime) -> Gauges: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from gateway.store.base import Gauges, Tally
+from gateway.store.base import Gauges, LatestMessage, Tally
 from gateway.store.sqlite import rows
 
 
@@ -36,6 +36,18 @@ def tally(connection: sqlite3.Connection, *, since: datetime, until: datetime) -
             superseded=r[13],
         )
         for r in found
+    )
+
+
+def latest_messages(connection: sqlite3.Connection) -> tuple[LatestMessage, ...]:
+    found = connection.execute(
+        "SELECT l.channel, l.account, i.provider_at, i.received_at FROM inbox i JOIN"
+        " (SELECT c.channel, c.account, max(m.id) AS id FROM conversation c JOIN inbox m ON m.conv = c.n"
+        " GROUP BY c.channel, c.account) l ON l.id = i.id ORDER BY l.channel, l.account"
+    )
+    return tuple(
+        LatestMessage(channel=r[0], account=r[1], provider_at=rows.when(r[2]), received_at=rows.when(r[3]))
+        for r in found.fetchall()
     )
 
 

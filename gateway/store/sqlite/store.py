@@ -19,6 +19,7 @@ from gateway.store.base import (
     Gauges,
     Joined,
     JournalLine,
+    LatestMessage,
     NewSend,
     Page,
     Quarantined,
@@ -441,6 +442,9 @@ class SqliteStore:
 
     async def tally(self, *, since: datetime, until: datetime) -> tuple[Tally, ...]:
         return self._readers.near(lambda c: figures.tally(c, since=since, until=until))
+
+    async def latest_messages(self) -> tuple[LatestMessage, ...]:
+        return await self._readers.far(figures.latest_messages)
 
     async def gauges(self, now: datetime) -> Gauges:
         return await self._readers.far(lambda c: figures.gauges(c, now))
