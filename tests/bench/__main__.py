@@ -20,8 +20,19 @@ from tests.bench import fill, home, parts, process, rounds, table
 from tests.bench.rounds import Sizes
 from tests.bench.table import Row
 
-QUICK = Sizes(rounds=3, messages=800, latency=150, windows=200, stored=20_000, parts=400, mails=200, deliveries=10)
-SECTIONS = "abcdefg"
+QUICK = Sizes(
+    rounds=3,
+    messages=800,
+    latency=150,
+    windows=200,
+    stored=20_000,
+    parts=400,
+    mails=200,
+    deliveries=10,
+    calls=8,
+    hours=0.2,
+)
+SECTIONS = "abcdefgh"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,6 +92,8 @@ class Bench:
             rows += table.by_part(self._parts())
         if "g" in self._only:
             rows += self._mailbox()
+        if "h" in self._only:
+            rows += self._speech()
         return rows
 
     def _speed(self) -> list[Row]:
@@ -109,6 +122,15 @@ class Bench:
         found = mailbox.measure(self._folder / "g", self._sizes, self._tell)
         self.told["mailbox"] = vars(found)
         return list(table.mailbox(found))
+
+    def _speech(self) -> list[Row]:
+        try:
+            from tests.bench import speech  # so are the engine's
+        except ModuleNotFoundError as err:
+            return [Row("(h) speech", f"not measured: {err.name} is not installed")]
+        found = speech.measure(self._folder / "h", self._sizes, self._tell)
+        self.told["speech"] = vars(found)
+        return list(table.hearing(found))
 
     def _parts(self) -> dict[str, float]:
         samples = []

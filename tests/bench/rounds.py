@@ -34,6 +34,8 @@ class Sizes:
     parts: int = 2000
     mails: int = 1000
     deliveries: int = 60
+    calls: int = 40
+    hours: float = 3.0
 
 
 @dataclass

@@ -11,6 +11,7 @@ from tests.bench.rounds import Memory, Series
 
 if TYPE_CHECKING:
     from tests.bench.mailbox import Mailbox
+    from tests.bench.speech import Speech
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,27 @@ def remembering(memory: Memory) -> Iterator[Row]:
     yield Row(
         f"(d) memory with {memory.windows:,} idle chat windows",
         f"{memory.busy / 2**20:.0f} MB, {each:.1f} kB a window",
+    )
+
+
+def hearing(found: Speech) -> Iterator[Row]:
+    clock, cpu = (sorted(ratios)[len(ratios) // 2] for ratios in (found.by_clock, found.by_cpu))
+    yield Row(
+        "(h) the pool beside bare Vosk, a process a core",
+        f"ratio {clock:.2f} by wall, {cpu:.2f} by CPU, loading included",
+        "at least 0.95",
+    )
+    yield Row("(h) memory of a worker", f"{found.worker / 2**20:.0f} MB, {found.worker_own / 2**20:.0f} MB its own")
+    waits = sorted(found.waits)
+    yield Row(
+        "(h) a call of one minute, from its last byte to its record",
+        f"p50 {waits[len(waits) // 2]:.2f} s, longest {waits[-1]:.2f} s",
+    )
+    memory = [one / 2**20 for one in found.long_memory] or [0.0]
+    yield Row(
+        f"(h) {found.hours:g} hours of stereo, half of it silence",
+        f"{found.long_seconds:.0f} s; {memory[0]:.0f} MB after a tenth, {memory[-1]:.0f} MB at the end, {max(memory):.0f} MB at most",
+        "steady",
     )
 
 
