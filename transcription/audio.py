@@ -19,6 +19,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.codec.context import CodecContext
 
+from transcription import silk
 from transcription.base import AudioError
 from transcription.job import DEFAULT_LIMITS, Limits
 
@@ -65,7 +66,7 @@ class Recording:
         size = _size(path)
         if size > limits.size:
             raise AudioError(f"larger than {limits.size} bytes")
-        self._file = path.open("rb")
+        self._file = silk.opened(path)
         try:
             self._container = _opened(self._file)
             self._start()
