@@ -262,7 +262,7 @@ def _call(state: State) -> Decision:
     """A call was answered by a person while it ran: what is to be done is theirs, and nothing can be said into it."""
     return Decision(
         state=msgspec.structs.replace(state, handed_off=True),
-        handoff=Handoff(reason="call", summary="A phone call."),
+        handoff=Handoff(reason="call", summary=""),
         trace=(Step(rule="call", verdict="hands over"),),
     )
 
