@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
+import pytest
+
 from gateway.listening import Listening
-from gateway.store.base import NO_COPY
+from gateway.store.base import NO_COPY, StoreUnavailable
 from tests.gateway.test_hearing import SPEECH, Scene, scene
 
 __all__ = ["scene"]
@@ -63,3 +66,34 @@ async def test_a_file_that_is_gone_has_no_copy_and_stops_nothing(scene: Scene) -
     assert (await scene.recordings(gone))[0].copy == NO_COPY
     assert len((await scene.recordings(there))[0].copy) == 64
     assert await scene.gateway.store.recordings_to_copy(5) == ()
+
+
+async def test_a_full_disk_leaves_the_copy_for_later(scene: Scene) -> None:
+    conversation = await scene.send(CARD)
+    await scene.work()
+    blobs = scene.gateway.blobs.folder
+    away = blobs.with_name("away")
+    (recording,) = await scene.recordings(conversation)
+    original = scene.gateway.blobs.path(recording.digest)
+    blobs.rename(away)
+    (blobs / original.parent.name).mkdir(parents=True)
+    (blobs / original.parent.name / original.name).write_bytes(CARD)
+    (blobs / "tmp").write_text("a file where a folder should be: every write fails")
+    with pytest.raises(StoreUnavailable):
+        await Listening(scene.gateway).step()
+    assert (await scene.recordings(conversation))[0].copy == ""
+    (blobs / "tmp").unlink()
+    assert await Listening(scene.gateway).step() == 1
+    assert len((await scene.recordings(conversation))[0].copy) == 64
+    assert not list(blobs.parent.glob("copy-*"))
+
+
+async def test_a_process_that_dies_costs_the_copy_and_nothing_else(scene: Scene) -> None:
+    """What a hostile file does to the process that copies: here the memory it needs is not given."""
+    conversation = await scene.send(CARD)
+    await scene.work()
+    speech = msgspec.structs.replace(scene.gateway.config.speech, memory_mb=30)
+    scene.gateway.config = msgspec.structs.replace(scene.gateway.config, speech=speech)
+    assert await Listening(scene.gateway).step() == 1
+    (recording,) = await scene.recordings(conversation)
+    assert (recording.state, recording.copy) == ("heard", NO_COPY)
