@@ -194,6 +194,10 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+#: https://core.telegram.org/bots/api-changelog#march-9-2023
+_RENAMED = {"thumb": "thumbnail"}
+
+
 def _completed(node: Any, name: str = "") -> Any:
     """The tree with what the library insists on and nobody needs, and without what we only name."""
     if isinstance(node, list):
@@ -201,7 +205,8 @@ def _completed(node: Any, name: str = "") -> Any:
     if not isinstance(node, dict):
         return node
     same = {"file_unique_id": node["file_id"]} if "file_id" in node else {}
-    kept = {key: _completed(value, key) for key, value in node.items() if key not in _STANDS_FOR}
+    renamed = {_RENAMED.get(key, key): value for key, value in node.items() if key not in _STANDS_FOR}
+    kept = {key: _completed(value, key) for key, value in renamed.items()}
     return {**_DEFAULTS.get(name, {}), **same, **kept}
 
 
@@ -248,7 +253,7 @@ def _sender(message: Message) -> Sender:
 
 
 def _person(user: User) -> Sender:
-    return Sender(id=str(int(user.id)), name=_string(user.full_name)[:200])
+    return Sender(id=str(int(user.id)), name=_string(user.full_name or user.username or "")[:200])
 
 
 def _is_ours(message: Message) -> bool:
@@ -306,11 +311,13 @@ def _content(message: Message, node: Mapping[str, Any]) -> tuple[str, tuple[Atta
     if message.venue is not None:
         venue = message.venue
         spot = f"{venue.location.latitude}, {venue.location.longitude}"
-        return f"📍 {venue.title}, {venue.address} ({spot})", (), ""
+        return f"📍 {venue.title}, {venue.address} ({spot})", (), "a location"
     if message.location is not None:
-        return f"📍 {message.location.latitude}, {message.location.longitude}", (), ""
+        return f"📍 {message.location.latitude}, {message.location.longitude}", (), "a location"
     if message.contact is not None:
-        return _contact(message), (), ""
+        return _contact(message), (), "a contact"
+    if message.sticker is not None:
+        return "", files, f"a sticker {_string(message.sticker.emoji or '')}".strip()
     if text or files:
         return text, files, ""
     return "", (), next((shown for name, shown in _STANDS_FOR.items() if name in node), "")
@@ -328,17 +335,20 @@ def _files(message: Message) -> list[Attachment]:
         best = max(message.photo, key=lambda photo: photo.width * photo.height)
         return [_file(best, "photo", "image/jpeg", ".jpg")]
     if message.sticker is not None:
-        return [_file(message.sticker, "sticker", *_sticker_kind(message.sticker))]
+        return [_sticker(message.sticker)]
     for name, kind, ending in _KINDS:
         if (media := getattr(message, name)) is not None:
             return [_file(media, name, kind, ending)]
     return []
 
 
-def _sticker_kind(sticker: Sticker) -> tuple[str, str]:
+def _sticker(sticker: Sticker) -> Attachment:
+    """A moving sticker is in a format that nothing else opens: its still picture, where there is one."""
+    if sticker.thumbnail is not None and (sticker.is_animated or sticker.is_video):
+        return _file(sticker.thumbnail, "sticker", "image/webp", ".webp")
     if sticker.is_animated:
-        return "application/x-tgsticker", ".tgs"
-    return ("video/webm", ".webm") if sticker.is_video else ("image/webp", ".webp")
+        return _file(sticker, "sticker", "application/x-tgsticker", ".tgs")
+    return _file(sticker, "sticker", *(("video/webm", ".webm") if sticker.is_video else ("image/webp", ".webp")))
 
 
 #: Kinds of media with what they are when Telegram does not say. An animation is a document, too, and stands before it.

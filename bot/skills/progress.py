@@ -52,7 +52,11 @@ def withdrawal(view: View) -> Outcome | None:
         reply = Reply(text=view.phrase("helped.yes"), kind="status", language=view.language, entry="@helped")
         changes = {"asking": "", "asked": 0, "entry": "@thanks"}
         return Outcome(why="solved, and no case is open", replies=(reply,), disposition="solved", changes=changes)
-    if not view.has_case or view.is_closed or not (view.kind == "withdrawal" or view.said("withdraw")):
+    if (
+        not view.has_case
+        or view.is_closed
+        or not (view.kind == "withdrawal" or view.said("withdraw") or view.choice == "end")
+    ):
         return None
     if view.state.asking == "withdraw":
         return None

@@ -11,9 +11,9 @@ MOST_SUGGESTED = 4
 
 
 def greeting(view: View) -> Outcome | None:
-    if not view.said("greeting"):
+    if view.choice != "start" and not view.said("greeting"):
         return None
-    if view.state.entry in ("@greeting", "@miss"):
+    if view.choice != "start" and view.state.entry in ("@greeting", "@miss"):
         return None
     options = (*suggestions(view), view.human_option())
     reply = Reply(text=view.phrase("greeting"), language=view.language, options=options, entry="@greeting")
@@ -32,11 +32,11 @@ def thanks(view: View) -> Outcome | None:
 
 
 def goodbye(view: View) -> Outcome | None:
-    return _once(view, "goodbye")
+    return _once(view, "goodbye", chosen=view.choice == "end")
 
 
-def _once(view: View, skill: str) -> Outcome | None:
-    if not view.said(skill):
+def _once(view: View, skill: str, *, chosen: bool = False) -> Outcome | None:
+    if not (chosen or view.said(skill)):
         return None
     if view.state.entry in ("@thanks", "@goodbye"):
         return Outcome(why=f"{skill} again: enough said")

@@ -54,6 +54,8 @@ def test_who_writes_what_and_when() -> None:
             "animation-g.mp4",
         ),
         ({"sticker": {"file_id": "k"}}, "image/webp", "sticker-k.webp"),
+        ({"sticker": {"file_id": "k", "is_video": True}}, "video/webm", "sticker-k.webm"),
+        ({"sticker": {"file_id": "k", "is_animated": True, "thumb": {"file_id": "t", "width": 9, "height": 9}}}, "image/webp", "sticker-t.webp"),
     ],
 )  # fmt: skip
 def test_every_kind_of_file_is_one_attachment(content: dict[str, Any], kind: str, name: str) -> None:

@@ -156,3 +156,23 @@ async def test_set_up_registers_what_check_then_finds(open_scene: Open) -> None:
         await channel.set_up("https://intake.example/in/telegram/main", tools)
         assert scene.platform.door == "https://intake.example/in/telegram/main"
         assert all(finding.ok for finding in await channel.check(tools))
+
+
+async def test_the_button_that_opens_a_chat_is_greeted_and_the_end_takes_a_case_back(scene: Scene) -> None:
+    await scene.platform.say("/start", person="Tom")
+    await scene.until(lambda: scene.platform.sent)
+    assert scene.platform.sent[0]["buttons"], "a greeting offers something"
+    await scene.platform.say("My order 20261118-0042 came broken, I want a refund", person="Tom")
+    await scene.until(lambda: len(scene.platform.sent) > 1)
+    said = len(scene.platform.sent)
+    await scene.platform.say("/end", person="Tom")
+    await scene.until(lambda: len(scene.platform.sent) > said)
+    line = next(line for line in reversed(scene.platform.lines) if line.buttons)
+    await scene.platform.say(person="Tom", choice=line.buttons[0][1])
+    assert line.buttons[0][1] == "withdraw:yes"
+
+    async def withdrawn() -> bool:
+        (one,) = (await scene.gateway.store.records()).items
+        return bool(one.standing.status == "withdrawn")
+
+    await scene.until(withdrawn)
