@@ -317,7 +317,7 @@ def _content(message: Message, node: Mapping[str, Any]) -> tuple[str, tuple[Atta
     if message.contact is not None:
         return _contact(message), (), "a contact"
     if message.sticker is not None:
-        return "", files, f"a sticker {_string(message.sticker.emoji or '')}".strip()
+        return text, files, f"a sticker {_string(message.sticker.emoji or '')}".strip()
     if text or files:
         return text, files, ""
     return "", (), next((shown for name, shown in _STANDS_FOR.items() if name in node), "")
