@@ -38,11 +38,12 @@ def status_blocks(data: bytes) -> Iterator[Headers]:
 
 
 def read(parts: list[Part], text: str, headers: Headers) -> Bounce:
-    """The report in a mail that is a bounce; ``text`` is its readable part, ``headers`` its own."""
+    """The report in a mail that is a bounce or a spam report; ``text`` is its readable part, ``headers`` its own."""
     told = _notification(text)
     if told is not None:
         return told
     recipients = [r for part in parts if part.type.endswith("/delivery-status") for r in _reported(part)]
+    recipients += [r for part in parts if part.type == "message/feedback-report" for r in _complained(part)]
     if not recipients:
         recipients = [
             r for part in parts if "delivery-status" in part.type or part.type == "text/plain" for r in _reported(part)
@@ -76,6 +77,16 @@ def _reported(part: Part) -> Iterator[Recipient]:
             status=status.group(1) if status else "",
             reason=re.sub(r"^\s*\w+\s*;\s*", "", reason)[:500],
         )
+
+
+def _complained(part: Part) -> Iterator[Recipient]:
+    """Who called a mail of ours what: ``abuse`` is the spam button (RFC 5965)."""
+    for block in status_blocks(part.data()):
+        what = re.sub(r"[^\w-]", "", block.text("feedback-type"))[:20]
+        named = _ADDRESS.findall(" ".join(block.texts("original-rcpt-to")))
+        if what and what.lower() != "not-spam":
+            for email in named[:20] or [""]:
+                yield Recipient(email=email, action="complaint", reason=what)
 
 
 def _original(parts: list[Part]) -> Headers | None:

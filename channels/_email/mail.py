@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["human", "auto_reply", "bounce", "list", "feedback_report"]
-Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
+Action = Literal["failed", "delayed", "delivered", "relayed", "expanded", "complaint"]
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -48,8 +48,8 @@ class Bounce(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether it is final for at least one recipient; a delay is not."""
-        return any(r.action == "failed" for r in self.recipients)
+        """Whether it is final for at least one recipient, or called spam by one; a delay is not."""
+        return any(r.action in ("failed", "complaint") for r in self.recipients)
 
 
 class AuthResult(msgspec.Struct, frozen=True, kw_only=True):

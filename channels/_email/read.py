@@ -82,7 +82,7 @@ def read(raw: bytes, own: Collection[str] = ()) -> Mail:
         why=why,
         silent=classify.silent(tree, who.from_, kind),
         list_id=_list_id(tree.headers),
-        bounce=bounce.read(tree.parts, full, tree.headers) if kind == "bounce" else None,
+        bounce=bounce.read(tree.parts, full, tree.headers) if kind in ("bounce", "feedback_report") else None,
         auth=auth.read(tree.headers),
         flaws=tuple(dict.fromkeys(flaws)),
     )

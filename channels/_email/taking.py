@@ -281,7 +281,7 @@ def _placeholder(raw: Raw, mail: Mail, text: str) -> str:
 def _told(mail: Mail) -> str:
     """What a report says, in a line for each recipient."""
     assert mail.bounce is not None
-    words = {"failed": "not delivered", "delayed": "delayed", "delivered": "delivered"}
+    words = {"failed": "not delivered", "delayed": "delayed", "delivered": "delivered", "complaint": "called spam by"}
     lines = [
         " ".join(filter(None, (words.get(r.action, r.action), r.email, r.status, r.reason[:300])))
         for r in mail.bounce.recipients[:10]

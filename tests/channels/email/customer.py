@@ -21,15 +21,12 @@ File = tuple[str, str, bytes]
 
 @dataclass
 class Customer:
-    """Has a mailbox on ``imap``; what comes there is read by :meth:`next`."""
+    """``address`` has a mailbox on ``imap``; what comes there is read by :meth:`next`."""
 
     imap: Dovecot
     name: str
     address: str
     got: list[EmailMessage] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.imap.add_mailbox(self.user)
 
     @property
     def user(self) -> str:

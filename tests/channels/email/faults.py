@@ -17,6 +17,7 @@ class Wire:
         self._server: asyncio.Server | None = None
         self.port = 0
         self.connections = 0
+        self._swallowed: set[int] = set()
         #: Bytes from the server after which the next connections are cut.
         self.cut_after: int | None = None
         self.refuse = False
@@ -36,6 +37,16 @@ class Wire:
 
     def thaw(self) -> None:
         self._flowing.set()
+
+    def finish(self) -> None:
+        """The server's side of every connection ends with FIN and nothing else."""
+        for client, _ in self._pairs:
+            client.close()
+        self._pairs.clear()
+
+    def swallow(self) -> None:
+        """Every connection stays open, and whatever is written to it vanishes; new ones are whole."""
+        self._swallowed |= {id(writer) for pair in self._pairs for writer in pair}
 
     def reset(self) -> None:
         """Every connection is gone at once."""
@@ -62,6 +73,8 @@ class Wire:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
                 await self._flowing.wait()
+                if id(sink) in self._swallowed:
+                    continue
                 if down and self.cut_after is not None and sent + len(data) > self.cut_after:
                     sink.write(data[: max(0, self.cut_after - sent)])
                     self.reset()

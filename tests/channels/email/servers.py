@@ -26,6 +26,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
 PASSWORD = "a-password-of-the-tests"
+USERS = ("desk", "other", "customer")
 #: Dovecot refuses to run as root; the files are then another user's.
 OWNER = (65534, 65534) if os.getuid() == 0 else (os.getuid(), os.getgid())
 REQUIRED = os.environ.get("REQUIRE_TEST_SERVERS") == "1"
@@ -113,7 +114,7 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
 
 @dataclass
 class Dovecot:
-    """One server with the mailboxes ``desk`` and ``other``."""
+    """One server with the mailboxes of :data:`USERS`."""
 
     folder: Path
     capability: str = ""
@@ -128,7 +129,7 @@ class Dovecot:
         if not (self.folder / "cert.pem").exists():
             certificate(self.folder)
         user, group = pwd.getpwuid(OWNER[0]).pw_name, grp.getgrgid(OWNER[1]).gr_name
-        (self.folder / "users").write_text(f"desk:{{PLAIN}}{PASSWORD}\nother:{{PLAIN}}{PASSWORD}\n")
+        (self.folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in USERS))
         (self.folder / "dovecot.conf").write_text(
             _CONF.format(
                 b=self.folder,
@@ -158,11 +159,6 @@ class Dovecot:
             for process in (pid, *map(int, children.stdout.split())):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
-
-    def add_mailbox(self, user: str) -> None:
-        """One more mailbox, with the same password."""
-        with (self.folder / "users").open("a") as users:
-            users.write(f"{user}:{{PLAIN}}{PASSWORD}\n")
 
     def deliver(self, mail: bytes, *, to: str = "desk@localhost", sender: str = "customer@example.com") -> None:
         """Deliver by LMTP, as an MTA does."""

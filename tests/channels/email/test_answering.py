@@ -201,6 +201,35 @@ async def test_our_own_server_alone_can_verify_a_sender(tmp_path: Path, imap: Do
         assert verified == {"good": True, "forged": False}
 
 
+async def test_whoever_calls_himself_staff_has_no_rights(office: Office, imap: Dovecot, post: Post) -> None:
+    """Our own address, a colleague's name, a second From, a name that looks like an address: all of them are claims."""
+    await office.looking()
+    imap.deliver(mail("close it", message_id="<a@evil.example>", **{"from": "Support <desk@localhost>"}))
+    imap.deliver(mail("look", message_id="<b@evil.example>", **{"from": '"desk@localhost" <mallory@evil.example>'}))
+    two = mail("twice", message_id="<c@evil.example>")
+    imap.deliver(two.replace(b"to: desk", b"from: Boss <boss@shop.example>\nto: desk", 1))
+    by_text = {m.text: m for m in await office.until(3)}
+    assert not any(m.sender.verified for m in by_text.values())
+    assert by_text["close it"].silent == "person"
+    assert by_text["look"].sender.email == "mallory@evil.example"
+    await office.work()
+    assert all(posted["to"] != ["desk@localhost"] for posted in post.posted)
+    for message in by_text.values():
+        conversation = await office.gateway.store.conversation(conversation_id("email", "main", message.thread))
+        assert conversation.owner in ("bot", "")
+        assert conversation.status != "closed"
+
+
+async def test_two_senders_are_never_verified(tmp_path: Path, imap: Dovecot) -> None:
+    tree = settings(imap, None, tmp_path, auth_servers=["mx.seaside.example"])
+    async with open_office(tmp_path, {"main": tree}) as office:
+        await office.looking()
+        good = "mx.seaside.example; dmarc=pass header.from=example.com"
+        raw = mail("twice", authentication_results=good)
+        imap.deliver(raw.replace(b"to: desk", b"from: Boss <boss@example.com>\nto: desk", 1))
+        assert [m.sender.verified for m in await office.until(1)] == [False]
+
+
 # --- loops and caps -----------------------------------------------------------------------------------
 
 
@@ -361,6 +390,46 @@ async def test_a_delay_calls_nobody(office: Office, imap: Dovecot, answered: tup
     imap.deliver(bounce(str(sent["Message-ID"]), "delayed", "4.4.1"), sender="")
     report = (await office.until(2))[1]
     assert (report.kind, report.placeholder) == ("status", "")
+
+
+async def test_a_spam_report_flags_the_mail_it_is_about(
+    office: Office, imap: Dovecot, post: Post, answered: tuple[Inbound, Any]
+) -> None:
+    message, sent = answered
+    await office.work()
+    report = (
+        "From: abuse@provider.example\nTo: desk@localhost\nSubject: Abuse report\nMessage-ID: <arf@provider.example>\n"
+        'MIME-Version: 1.0\nContent-Type: multipart/report; report-type=feedback-report; boundary="b"\n\n'
+        "--b\nContent-Type: text/plain\n\nThis is an e-mail abuse report.\n"
+        "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x/1\nVersion: 1\n"
+        "Original-Rcpt-To: <ann@example.com>\n\n"
+        f"--b\nContent-Type: message/rfc822\n\nFrom: desk@localhost\nMessage-ID: {sent['Message-ID']}\n\ntext\n--b--\n"
+    )
+    imap.deliver(report.encode())
+    told = (await office.until(2))[1]
+    assert (told.kind, told.machine, told.thread) == ("status", "bounce", message.thread)
+    assert f"<{told.refers_to}>" == sent["Message-ID"]
+    assert told.placeholder == "called spam by ann@example.com abuse"
+    posted = len(post.posted)
+    await office.work()
+    assert len(post.posted) == posted
+    conversation = await office.gateway.store.conversation(conversation_id("email", "main", message.thread))
+    assert conversation.status == "waiting_agent"
+
+
+async def test_a_read_receipt_is_a_quiet_record(office: Office, imap: Dovecot, post: Post) -> None:
+    await office.looking()
+    receipt = (
+        "From: Ann Lee <ann@example.com>\nTo: desk@localhost\nSubject: Read: Re: Broken kettle\nMessage-ID: <mdn@example.com>\n"
+        'MIME-Version: 1.0\nContent-Type: multipart/report; report-type=disposition-notification; boundary="b"\n\n'
+        "--b\nContent-Type: text/plain\n\nYour message was read.\n"
+        "--b\nContent-Type: message/disposition-notification\n\nDisposition: manual-action/MDN-sent-manually; displayed\n\n--b--\n"
+    )
+    imap.deliver(receipt.encode())
+    (message,) = await office.until(1)
+    assert message.machine == "auto_reply"
+    await office.work()
+    assert not post.posted
 
 
 async def test_a_bounce_of_nothing_of_ours_is_filed(office: Office, imap: Dovecot, post: Post) -> None:

@@ -69,6 +69,25 @@ async def test_silence_is_noticed_and_the_next_connection_goes_on(
         assert [m.text for m in await office.until(1)] == ["behind the silence"]
 
 
+@pytest.mark.parametrize("how", ["fin", "half_open"])
+async def test_a_connection_that_is_closed_in_silence_is_noticed(
+    tmp_path: Path, imap: Dovecot, wire: Wire, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """FIN alone while waiting; and a peer that is gone without a word, which only the end of IDLE brings to light."""
+    monkeypatch.setattr(watch, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(guarded, "ACK_SECONDS", 1.0)
+    async with open_office(tmp_path, {"main": settings(imap, None, tmp_path, imap_port=wire.port)}) as office:
+        await office.looking()
+        before = wire.connections
+        if how == "fin":
+            wire.finish()
+        else:
+            wire.swallow()
+        imap.deliver(mail("behind the silence"))
+        assert [m.text for m in await office.until(1)] == ["behind the silence"]
+        assert wire.connections > before
+
+
 async def test_a_server_that_is_down_is_tried_with_growing_pauses(tmp_path: Path, imap: Dovecot, wire: Wire) -> None:
     async with open_office(tmp_path, {"main": settings(imap, None, tmp_path, imap_port=wire.port)}) as office:
         await office.looking()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from channels.base import Inbound
 from gateway.store.base import StoreUnavailable
 from tests.channels.email.office import Office, mail, open_office, settings, until
-from tests.channels.email.servers import Dovecot
+from tests.channels.email.servers import OWNER, Dovecot, Post, dovecot
 
 
 async def test_a_mail_becomes_a_message_and_is_moved(office: Office, imap: Dovecot) -> None:
@@ -254,3 +259,88 @@ async def test_hostile_mail_is_shown_and_the_next_one_goes_on(office: Office, im
     assert "an honest one" in {m.text for m in messages}
     assert len({m.subject for m in messages if m.subject.startswith("hostile")}) == 4
     await until(lambda: not imap.mails())
+
+
+async def test_thousands_of_old_mails_are_taken_over_once(tmp_path: Path, imap: Dovecot) -> None:
+    for n in range(3000):
+        imap.place(b"From: a@example.com\nSubject: %d\n\nold %d\n" % (n, n))
+    day = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    async with open_office(tmp_path, {"main": settings(imap, None, tmp_path, since=day)}) as office:
+        office.watch()
+        messages = await _all(office, 3000)
+        assert len({m.subject for m in messages}) == len(messages) == 3000
+        await until(lambda: not imap.mails())
+
+
+async def test_an_outage_with_many_mails_is_drained_and_answers_are_capped(
+    tmp_path: Path, imap: Dovecot, post: Post
+) -> None:
+    """A shop's mailbox after a night without us: all are taken, and one sender in a loop is not answered hundredfold."""
+    async with open_office(tmp_path, {"main": settings(imap, post, tmp_path)}) as office:
+        await office.looking()
+    for n in range(300):
+        sender = "loop@corp.example" if n % 2 else f"customer{n}@qq.com"
+        imap.place(mail(f"My parcel {n} never came, refund me.", message_id=f"<n{n}@x.example>", **{"from": sender}))
+    async with open_office(tmp_path, {"main": settings(imap, post, tmp_path)}) as office:
+        office.watch()
+        assert len(await _all(office, 300)) == 300
+        await until(lambda: not imap.mails())
+        await office.work()
+        to = [posted["to"][0] for posted in post.posted]
+        assert to.count("loop@corp.example") <= 5
+        assert len({one for one in to if one.endswith("qq.com")}) == 150
+
+
+async def _all(office: Office, count: int) -> list[Inbound]:
+    async def there() -> bool:
+        return (await office.gateway.store.gauges(office.gateway.clock())).inbox_open >= count
+
+    await until(there, 90)
+    return await office.messages()
+
+
+@pytest.fixture
+def guarded() -> Iterator[Dovecot]:
+    """A server with access lists: who is no more allowed than to look is told so as on a shared mailbox."""
+    with dovecot(extra="mail_plugins = acl\nplugin {\n  acl = vfile\n}") as server:
+        yield server
+
+
+def allow(imap: Dovecot, rights: str, folder: str = "") -> None:
+    file = imap.maildir("desk", folder) / "dovecot-acl"
+    file.write_text(f"owner {rights}\n")
+    shutil.chown(file, *OWNER)
+
+
+async def test_what_cannot_be_moved_is_taken_once_told_and_moved_later(tmp_path: Path, guarded: Dovecot) -> None:
+    """As with a full mailbox, where the copy that moving is does not fit."""
+    guarded.place(mail("makes the folder"), folder="Allears")
+    async with open_office(tmp_path, {"main": settings(guarded, None, tmp_path)}) as office:
+        allow(guarded, "lr", "Allears")
+        await office.looking()
+        guarded.deliver(mail("safe"))
+        await office.until(1)
+        parts = office.gateway.metrics.parts
+        await until(lambda: any("cannot be moved" in part.trouble for part in parts()))
+        guarded.deliver(mail("safe too"))
+        assert [m.text for m in await office.until(2)] == ["safe", "safe too"]
+        assert len(guarded.mails()) == 2
+        allow(guarded, "lrwstipekxa", "Allears")
+        await office.rest()
+        office.watch()
+        await until(lambda: not guarded.mails())
+        assert len(await office.messages()) == 2
+
+
+async def test_a_read_only_mailbox_is_read_and_told(tmp_path: Path, guarded: Dovecot) -> None:
+    guarded.place(mail("makes the mailbox"))
+    allow(guarded, "lr")
+    async with open_office(tmp_path, {"main": settings(guarded, None, tmp_path)}) as office:
+        await office.looking()
+        guarded.place(mail("may be read"))
+        await office.rest()
+        office.watch()
+        assert [m.text for m in await office.until(1)] == ["may be read"]
+        parts = office.gateway.metrics.parts
+        await until(lambda: any("cannot be moved" in part.trouble for part in parts()))
+        assert len(guarded.mails()) == 2
