@@ -5,91 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from channels._platforms.whatsapp import WhatsApp
 from channels.base import Outbound
-from gateway import config
-from gateway.app import assemble
-from gateway.context import GATEWAY, Gateway
-from gateway.flow import Flow
-from gateway.outbox import Outbox
-from gateway.store.base import NOBODY, NewSend, Send, conversation_id
+from gateway.store.base import NOBODY
 from gateway.tools import GatewayTools
-from gateway.web import doors, problems
-
-
-class Town:
-    """A gateway whose workers are stepped by hand, and WhatsApp before its door; both have one clock."""
-
-    def __init__(self, gateway: Gateway, platform: WhatsApp) -> None:
-        self.gateway, self.platform = gateway, platform
-        self.flow, self.outbox = Flow(gateway), Outbox(gateway)
-
-    async def work(self) -> None:
-        await self.platform.delivered()
-        while await self.flow.step():
-            pass
-        await self.outbox.drain()
-        await self.platform.delivered()
-
-    async def rows(self) -> list[Send]:
-        page = await self.gateway.store.outbox(limit=100)
-        return [row for row in page.items if row.destination.startswith("channel:")]
-
-    @property
-    def conversation(self) -> str:
-        return conversation_id("whatsapp", "main", self.platform.thread_of(self.platform.person("王芳")))
-
-    async def agent_says(self, text: str, key: str = "desk/1") -> None:
-        thread = self.platform.thread_of(self.platform.person("王芳"))
-        conversation = await self.gateway.store.conversation(self.conversation)
-        out = Outbound(
-            key=key, channel="whatsapp", account="main", thread=thread, text=text, kind="human", language="zh-Hans"
-        )
-        send = NewSend(
-            key=key,
-            destination="channel:whatsapp/main",
-            lane=conversation.id,
-            conversation=conversation.id,
-            kind="human",
-            body=msgspec.json.encode(out),
-        )
-        await self.gateway.store.say(conversation.id, conversation.fence, [send])
-        await self.outbox.drain()
-        await self.platform.delivered()
+from tests.channels.meta_town import Town, open_town
 
 
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    async with WhatsApp(pace=0.0) as platform:
-        tree: dict[str, Any] = {
-            "secret": "0123456789012345678901234567890123456789",
-            "egress": {"allow": ["127.0.0.0/8"]},
-            "channels": {"whatsapp": {"main": platform.settings}},
-        }
-        loaded = config.Loaded(config=config.convert(tree, config.Config), file="", text="", folder=tmp_path)
-        gateway = assemble(loaded, clock=platform.now)
-        await gateway.store.open()
-        server = TestServer(_doors(gateway))
-        async with server:
-            platform.door = str(server.make_url("/in/whatsapp/main"))
-            yield Town(gateway, platform)
-        await gateway.egress.close()
-        await gateway.store.close()
-
-
-def _doors(gateway: Gateway) -> web.Application:
-    app = web.Application()
-    app[GATEWAY] = gateway
-    problems.install(app)
-    app.add_routes(doors.routes(gateway))
-    return app
+    async with open_town(WhatsApp(pace=0.0), tmp_path) as opened:
+        yield opened
 
 
 async def test_a_complaint_is_answered_and_its_statuses_are_no_complaint(town: Town) -> None:
@@ -111,9 +41,13 @@ async def test_an_answer_that_was_lost_is_settled_by_the_status(town: Town) -> N
     assert {row.state for row in await town.rows()} == {"sent"}
     texts = [said["text"] for said in town.platform.sent]
     assert len(texts) == len(set(texts)) == len(await town.rows())
-    shown = [line.text for line in await town.gateway.store.timeline(town.conversation) if line.kind == "outbound"]
+    shown = [
+        line.text for line in await town.gateway.store.timeline(town.conversation_of("王芳")) if line.kind == "outbound"
+    ]
     assert sorted(shown) == sorted(texts)
-    assert not [line for line in await town.gateway.store.timeline(town.conversation) if line.notice == "failed"]
+    assert not [
+        line for line in await town.gateway.store.timeline(town.conversation_of("王芳")) if line.notice == "failed"
+    ]
 
 
 async def test_without_a_status_what_is_in_doubt_goes_to_a_person(town: Town) -> None:
@@ -128,7 +62,7 @@ async def test_without_a_status_what_is_in_doubt_goes_to_a_person(town: Town) ->
     await town.work()
     assert {row.state for row in await town.rows()} == {"unknown"}
     assert len(town.platform.sent) == 1
-    assert (await town.gateway.store.conversation(town.conversation)).owner == NOBODY
+    assert (await town.gateway.store.conversation(town.conversation_of("王芳"))).owner == NOBODY
 
 
 async def test_after_a_crash_the_platform_is_heard_before_anything_is_repeated(town: Town) -> None:
@@ -160,7 +94,7 @@ async def test_a_message_that_fails_afterwards_goes_to_a_person(town: Town) -> N
     await town.work()
     first = (await town.rows())[-1]
     assert (first.state, first.error) == ("dead", "Refused: 131026: Message undeliverable")
-    conversation = await town.gateway.store.conversation(town.conversation)
+    conversation = await town.gateway.store.conversation(town.conversation_of("王芳"))
     assert (conversation.owner, conversation.status) == (NOBODY, "waiting_agent")
 
 
@@ -169,11 +103,11 @@ async def test_when_the_window_is_over_the_template_goes_out(town: Town) -> None
     await town.work()
     said = len(town.platform.sent)
     town.platform.later = timedelta(hours=30)
-    await town.agent_says("退款已办。\n三天内到账。")
+    await town.agent_says("王芳", "退款已办。\n三天内到账。")
     assert [one["text"] for one in town.platform.sent[said:]] == ["退款已办。 三天内到账。"]
     # The customer writes again: the window is open, and the reply goes as it is.
     await town.platform.say("好的谢谢")
     await town.work()
     said = len(town.platform.sent)
-    await town.agent_says("不客气。\n再见。", key="desk/2")
+    await town.agent_says("王芳", "不客气。\n再见。", key="desk/2")
     assert [one["text"] for one in town.platform.sent[said:]] == ["不客气。\n再见。"]
