@@ -16,6 +16,8 @@ from bot.view import Outcome, View
 
 _ASKING = ("callback_phone", "callback_time", "callback_ok")
 _WHENEVER = "callback:whenever"
+#: A text of more content units that asks nothing tells of a call, it does not want one.
+LONG_WISH = 7.0
 #: Nobody is called so shortly before the company closes.
 LATE = timedelta(minutes=15)
 #: Hours of the customer's day in which we propose to call.
@@ -47,7 +49,8 @@ def callback(view: View) -> Outcome | None:
 
 def _wanted(view: View) -> bool:
     """Asked for plainly; "nobody called me back" is a complaint, and a person's word for a call is for people."""
-    return view.said("callback") and not view.complains_plainly and not view.is_angry
+    wish = view.utterance.is_request or view.utterance.is_question or view.utterance.units < LONG_WISH
+    return view.said("callback") and wish and not view.complains_plainly and not view.is_angry
 
 
 def _something_else(view: View, step: str) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.decision import Option, Reply
 from bot.knowledge import pick
 from bot.skills.handoff import hand_off
 from bot.view import Outcome, View
 
 MOST_SUGGESTED = 4
+#: After these words comes what is really meant.
+_TURNS = re.compile(r"结果|但|却|可是|不过|竟|居然|才怪|\b(?:but|however|except|yet|though|then)\b")
 
 
 def greeting(view: View) -> Outcome | None:
@@ -46,9 +50,16 @@ def _once(view: View, skill: str, *, chosen: bool = False) -> Outcome | None:
     return Outcome(why=skill, replies=(reply,), changes=changes, disposition="solved" if disposition else "")
 
 
+def _is_meant(view: View) -> bool:
+    """Said in words of praise and to its end: "five stars it said, but …" and a happy word in a sad story are none."""
+    found = view.record.what.kind
+    named = found is not None and any(each.rule.startswith("kinds:") for each in found.evidence)
+    return named and view.utterance.is_remark and not view.is_grievance and not _TURNS.search(view.utterance.folded)
+
+
 def feedback(view: View) -> Outcome | None:
     """Praise in a sentence is thanked for; a suggestion goes to people, with a receipt."""
-    if view.kind == "praise" and view.utterance.is_remark and not view.is_grievance:
+    if view.kind == "praise" and _is_meant(view):
         reply = Reply(text=view.phrase("praise"), kind="status", language=view.language, entry="@praise")
         return Outcome(why="praise", replies=(reply,), disposition="not_a_complaint", changes={"entry": "@praise"})
     if view.kind == "suggestion" and view.match.verdict != "answer":

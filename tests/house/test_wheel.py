@@ -14,7 +14,9 @@ PACKAGES = ("channels", "transcription", "normalizer", "bot", "gateway")
 #: What the program reads at run time beside its modules.
 DATA = (
     "bot/phrases/*.yaml",
+    "bot/examples/*.yaml",
     "bot/sample/*.yaml",
+    "bot/sample/uncovered/*.txt",
     "gateway/sample.toml",
     "gateway/store/sqlite/migrations/*.sql",
     "gateway/web/static/**/*",
