@@ -195,8 +195,8 @@ class RunningCall:
                 log.warning("call %s: the record waits: %s", self.first.external_id, err)
 
     async def _told(self) -> None:
-        if self._over:
-            return  # its recording says it all
+        if self._over or not self.file.path.exists():
+            return  # its recording says it all; or its person is erased
         if not self._opened:
             await self._accept(self.first)
             self._opened = True

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from channels.base import Inbound
+from gateway.store.base import conversation_id
 
 #: Bytes before the sound.
 HEADER = 44
@@ -106,6 +107,23 @@ def finish(part: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def home(blobs: Path) -> Path:
+    """The folder that calls are kept in until they are messages, a folder for each account; beside the blobs."""
+    return blobs.parent / "live"
+
+
+def forget(home: Path, conversation: str) -> int:
+    """Remove what is here of a conversation whose person is erased; how many calls. One that runs leaves nothing then."""
+    count = 0
+    for note in home.glob("*/*.json"):
+        first = _noted(note)
+        if first is not None and conversation_id(first.channel, first.account, first.thread) == conversation:
+            for path in (note.with_suffix(".wav.part"), note.with_suffix(".wav"), note):
+                path.unlink(missing_ok=True)
+            count += 1
+    return count
 
 
 def parts(folder: Path) -> list[Path]:

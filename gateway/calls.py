@@ -22,7 +22,7 @@ from channels.base import Inbound
 from channels.phone import Phone
 from gateway import wake
 from gateway.call import RunningCall
-from gateway.call_file import HEADER, CallFile, Finished, finish, finished, parts
+from gateway.call_file import HEADER, CallFile, Finished, finish, finished, home, parts
 from gateway.context import Gateway
 from gateway.intake import accept, pieces_of
 from gateway.store.base import NotFound, StoreError, conversation_id
@@ -50,7 +50,7 @@ class Calls:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._root = gateway.blobs.folder.parent / "live"
+        self._root = home(gateway.blobs.folder)
         self._running: dict[Path, RunningCall] = {}
         self._heard: dict[str, Transcript] = {}
         self._over = asyncio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from channels.base import BadPayload, ChannelError, PushChannel, Request
-from gateway import archive, bundle, captures, channel_state, wake
+from gateway import archive, bundle, call_file, captures, channel_state, wake
 from gateway.context import Gateway
 from gateway.desk import accounts
 from gateway.sinks.base import CallsBack
@@ -287,6 +288,7 @@ async def erase(gateway: Gateway, params: Params) -> Rows:
 
 
 async def _erase_one(gateway: Gateway, conversation: str) -> dict[str, Any]:
+    await asyncio.to_thread(call_file.forget, call_file.home(gateway.blobs.folder), conversation)
     files = await gateway.store.blobs_of(conversation)
     changed = await gateway.store.erase(conversation, at=gateway.clock(), by="operator")
     for digest in files:
