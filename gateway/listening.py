@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 
 #: Looks for work at least this often, in seconds.
 POLL = 30.0
-#: Recordings looked at in one go.
-BATCH = 8
 #: Seconds that a copy may take: three hours of stereo take two minutes.
 LONGEST = 3600.0
 #: After a full disk it looks again so often, in seconds.
@@ -59,12 +57,19 @@ class Listening:
                     await signals.next(POLL)
 
     async def step(self) -> int:
-        """Make some copies, one after the other; how many recordings were looked at."""
-        waiting = await self._gateway.store.recordings_to_copy(BATCH)
+        """Make some copies side by side, one on each core; how many recordings were looked at.
+
+        Raises:
+            StoreError, OSError: the disk is full or the store away; what has no copy yet gets it later.
+        """
+        waiting = await self._gateway.store.recordings_to_copy(
+            self._gateway.config.speech.workers or os.cpu_count() or 1
+        )
         by_digest = {one.digest: one for one in waiting}
-        for one in by_digest.values():
-            self._gateway.metrics.beat("listening", silence=2 * LONGEST)
-            await self._copy(one)
+        self._gateway.metrics.beat("listening", silence=2 * LONGEST)
+        done = await asyncio.gather(*(self._copy(one) for one in by_digest.values()), return_exceptions=True)
+        if faults := [one for one in done if isinstance(one, BaseException)]:
+            raise faults[0]
         return len(waiting)
 
     async def _copy(self, one: Recording) -> None:
