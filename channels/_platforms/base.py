@@ -238,9 +238,10 @@ class Platform(ABC):
 
     # --- customers
 
-    def person(self, name: str, language: str = "zh-Hans") -> Person:
-        """The customer of that name; a new one is made."""
+    def person(self, name: str, language: str = "") -> Person:
+        """The customer of that name; a new one is made, who speaks what the name is written in."""
         if name not in self.people:
+            language = language or ("en" if name.isascii() else "zh-Hans")
             self.people[name] = Person(id=self.person_id(name), name=name, language=language)
         return self.people[name]
 
