@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from channels._email import caps, compose, facts, imap, oauth, smtp, tokens
+from channels._email import caps, compose, facts, imap, oauth, smtp, threading, tokens
 from channels._email.facts import Facts, Heard, Thread
 from channels._email.sandbox import Reader
 from channels._email.suspects import Suspects
@@ -316,6 +316,7 @@ class Email:
         if await self.known.recall([begun]):
             return before
         memos = [Memo(key=begun, value=message_id), Memo(key=self.known.id(message_id), value=out.thread)]
+        memos += [Memo(key=self.known.number(one), value=out.thread) for one in threading.numbers(out.text)]
         if out.kind == "human":
             said.automatic, said.last = 0, ""
         else:

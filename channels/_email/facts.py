@@ -82,6 +82,10 @@ class Facts:
         """A thread whose mails refer to a Message-ID."""
         return f"ref/{self._account}/{_hash(message_id)}"
 
+    def number(self, number: str) -> str:
+        """The thread in which we told a case number."""
+        return f"number/{self._account}/{_hash(number)}"
+
     def thread(self, thread: str) -> str:
         """A thread's :class:`Thread`."""
         return f"thread/{self._account}/{thread}"

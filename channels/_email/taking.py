@@ -198,6 +198,7 @@ class Taker:
         if mail.bounce is not None:
             ids |= {mail.bounce.message_id, *mail.bounce.references} - {""}
         keys = [self._facts.id(one) for one in ids] + [self._facts.ancestor(one) for one in ids]
+        keys += map(self._facts.number, threading.numbers(mail.subject[:500]))
         found = await self._facts.recall(keys, taken.pending)
         named = {thread for _, thread in self._tokens(mail)}
         threads = await self._facts.threads({*found.values(), *named}, taken.pending)
@@ -210,7 +211,7 @@ class Taker:
         return Lookup(
             by_id=lambda one: known(found.get(self._facts.id(one))),
             by_thread=known,
-            by_tag=lambda _: None,
+            by_number=lambda number: known(found.get(self._facts.number(number))),
             by_ancestor=lambda one: known(found.get(self._facts.ancestor(one))),
         )
 

@@ -1,7 +1,7 @@
 """Which thread a mail belongs to. A pure decision; the caller looks the facts up first.
 
 In order: a genuine token in the addresses it came to; its references against the ids we sent *and* received;
-a subject tag together with a sender who is a participant; ids it shares with another thread. Only the token
+our case number in the subject together with a sender who is a participant; ids it shares with another thread. Only the token
 opens a thread to a stranger: every other way gives a stranger a new, linked thread. Subject text alone never
 joins anything.
 """
@@ -18,9 +18,11 @@ import msgspec
 from channels._email import tokens
 from channels._email.mail import Mail
 
-Way = Literal["token", "references", "subject", "ancestor", "new"]
+Way = Literal["token", "references", "number", "ancestor", "new"]
 #: A thread closed longer than this is not opened again: the answer starts a new one, linked to it.
 REOPEN = timedelta(days=30)
+#: Our case numbers as customers read them in what we say.
+_NUMBER = re.compile(r"(?<![\w-])(\d{6}-[0-9A-Z]{5}-[0-9A-Z]{5})(?![\w-])", re.I | re.A)
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,13 +36,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     """How the decision asks for facts; each answers None when nothing is known.
 
-    ``by_id`` takes a Message-ID that we sent or received, ``by_thread`` a thread from a token, ``by_tag`` the
-    number in a subject tag, ``by_ancestor`` an id that other mails of a thread referred to.
+    ``by_id`` takes a Message-ID that we sent or received, ``by_thread`` a thread from a token, ``by_number`` the
+    case number in a subject, ``by_ancestor`` an id that other mails of a thread referred to.
     """
 
     by_id: Callable[[str], Known | None]
     by_thread: Callable[[str], Known | None]
-    by_tag: Callable[[str], Known | None]
+    by_number: Callable[[str], Known | None]
     by_ancestor: Callable[[str], Known | None]
 
 
@@ -54,15 +56,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """For a bounce that came to an envelope token: the thread whose mail came back."""
 
 
-def place(
-    mail: Mail,
-    lookup: Lookup,
-    *,
-    keys: Sequence[bytes],
-    now: datetime,
-    tag: re.Pattern[str] = re.compile(r"\[#([0-9A-Za-z-]{4,32})\]"),
-) -> Place:
-    """Decide. ``keys`` sign the tokens, the current one first; ``tag`` finds our number in a subject."""
+def numbers(text: str) -> tuple[str, ...]:
+    """The case numbers that stand in a text."""
+    return tuple(dict.fromkeys(found.upper() for found in _NUMBER.findall(text)))
+
+
+def place(mail: Mail, lookup: Lookup, *, keys: Sequence[bytes], now: datetime) -> Place:
+    """Decide. ``keys`` sign the tokens, the current one first."""
     genuine = _tokens(mail, keys)
     for use, thread in genuine:
         if use == "b" and mail.kind == "bounce":
@@ -71,10 +71,7 @@ def place(
         if use == "r" and known is not None:
             return _joined(known, "token", now)
     return (
-        _by_reference(mail, lookup, now)
-        or _by_tag(mail, lookup, now, tag)
-        or _by_ancestor(mail, lookup, now)
-        or Place()
+        _by_reference(mail, lookup, now) or _by_number(mail, lookup, now) or _by_ancestor(mail, lookup, now) or Place()
     )
 
 
@@ -93,10 +90,12 @@ def _by_reference(mail: Mail, lookup: Lookup, now: datetime) -> Place | None:
     return None
 
 
-def _by_tag(mail: Mail, lookup: Lookup, now: datetime, tag: re.Pattern[str]) -> Place | None:
-    found = tag.search(mail.subject[:500])
-    known = lookup.by_tag(found.group(1)) if found else None
-    return _if_participant(mail, known, "subject", now) if known is not None else None
+def _by_number(mail: Mail, lookup: Lookup, now: datetime) -> Place | None:
+    for number in numbers(mail.subject[:500]):
+        known = lookup.by_number(number)
+        if known is not None:
+            return _if_participant(mail, known, "number", now)
+    return None
 
 
 def _by_ancestor(mail: Mail, lookup: Lookup, now: datetime) -> Place | None:

@@ -174,6 +174,21 @@ async def test_references_join_participants_and_link_strangers(office: Office, i
         assert by_text[text].linked == message.thread
 
 
+async def test_our_case_number_in_a_subject_joins_participants_and_links_strangers(
+    office: Office, imap: Dovecot, post: Post
+) -> None:
+    message = await first(office, imap)
+    await office.reply(message, "Your case has the number 261122-7KQX2-M2PDA.")
+    subject = "My case 261122-7KQX2-M2PDA"
+    imap.deliver(mail("mine", subject=subject))
+    imap.deliver(mail("a stranger", subject=subject, **{"from": "mallory@evil.example"}))
+    imap.deliver(mail("no case of ours", subject="My case 261122-AAAAA-AAAAA"))
+    by_text = {m.text: m for m in await office.until(4)}
+    assert by_text["mine"].thread == message.thread
+    assert (by_text["a stranger"].thread != message.thread, by_text["a stranger"].linked) == (True, message.thread)
+    assert (by_text["no case of ours"].thread != message.thread, by_text["no case of ours"].linked) == (True, "")
+
+
 async def test_an_answer_that_overtook_its_mail_is_joined(office: Office, imap: Dovecot) -> None:
     await office.looking()
     imap.deliver(mail("second", in_reply_to="<late@example.com>", message_id="<b@example.com>"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -22,11 +21,11 @@ OPEN = Known(thread=THREAD, participants=frozenset({"lilei@mail.example"}))
 
 
 def decide(raw: bytes, known: Known = OPEN, keys: tuple[bytes, ...] = (KEY, OLD)) -> Place:
-    """Decide with one known thread: our id ``ours@shop``, tag 4711, ancestor ``root@x``."""
+    """Decide with one known thread: our id ``ours@shop``, case 261122-7KQX2-M2PDA, ancestor ``root@x``."""
     lookup = Lookup(
         by_id={"ours@shop": known, "theirs@mail": known}.get,
         by_thread={THREAD: known}.get,
-        by_tag={"4711": known}.get,
+        by_number={"261122-7KQX2-M2PDA": known}.get,
         by_ancestor={"root@x": known}.get,
     )
     return place(read(raw), lookup, keys=keys, now=NOW)
@@ -74,12 +73,12 @@ def test_a_stranger_with_stolen_marks_gets_a_linked_thread(build: Build) -> None
     linked = Place(linked=THREAD)
     stranger = {"from": "mallory@evil.example"}
     assert decide(build("x", in_reply_to="<ours@shop>", **stranger)) == linked
-    assert decide(build("x", subject="Re: [#4711] cup", **stranger)) == linked
+    assert decide(build("x", subject="Re: 261122-7kqx2-M2PDA cup", **stranger)) == linked
     assert decide(build("x", references="<root@x>", **stranger)) == linked
 
 
-def test_subject_tag_and_shared_ancestor_join_a_participant(build: Build) -> None:
-    assert decide(build("x", subject="Re: [#4711] cup")) == Place(thread=THREAD, way="subject")
+def test_case_number_and_shared_ancestor_join_a_participant(build: Build) -> None:
+    assert decide(build("x", subject="Re: 261122-7kqx2-M2PDA cup")) == Place(thread=THREAD, way="number")
     assert decide(build("x", references="<root@x>")) == Place(thread=THREAD, way="ancestor")
 
 
@@ -87,7 +86,7 @@ def test_subject_text_alone_joins_nothing(build: Build) -> None:
     assert decide(build("about 4711", subject="Re: cup 4711")) == Place()
 
 
-@pytest.mark.parametrize("subject", ["Fwd: cup", "转发：杯子", "WG: Tasse", "FW: [#4711] cup"])
+@pytest.mark.parametrize("subject", ["Fwd: cup", "转发：杯子", "WG: Tasse", "FW: 261122-7kqx2-M2PDA cup"])
 def test_a_forward_is_new_and_linked(build: Build, subject: str) -> None:
     assert decide(build("x", subject=subject, in_reply_to="<ours@shop>")) == Place(linked=THREAD)
 
@@ -105,12 +104,6 @@ def test_a_bounce_to_the_envelope_token_reports_its_thread(build: Build) -> None
         **{"from": "MAILER-DAEMON@mx.example", "subject": "failure notice", "to": to(use="b"), "return_path": "<>"},
     )
     assert decide(raw) == Place(reported=THREAD)
-
-
-def test_another_form_of_tag(build: Build) -> None:
-    lookup = Lookup(by_id=NOTHING.get, by_thread=NOTHING.get, by_tag={"88": OPEN}.get, by_ancestor=NOTHING.get)
-    mail = read(build("x", subject="回复：【工单88】"))
-    assert place(mail, lookup, keys=[KEY], now=NOW, tag=re.compile(r"【工单(\d+)】")).thread == THREAD
 
 
 # --- Authentication-Results ---------------------------------------------------------------------------
