@@ -152,7 +152,7 @@ class WhatsApp:
     )
     exempt: ClassVar[Mapping[Promise, str]] = {}
     idempotent: ClassVar[bool] = False
-    news_within: ClassVar[float] = 60.0
+    news_within: ClassVar[float] = 300.0
     routes: ClassVar[tuple[Route, ...]] = (Route(), Route(method="GET"))
 
     def __init__(self, account: str, settings: Settings) -> None:

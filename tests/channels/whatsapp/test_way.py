@@ -58,7 +58,7 @@ async def test_without_a_status_what_is_in_doubt_goes_to_a_person(town: Town) ->
     first = (await town.rows())[-1]
     assert first.state == "waiting"
     assert first.error.startswith("no answer, and no news yet")
-    town.platform.later = timedelta(minutes=2)
+    town.platform.later = timedelta(minutes=6)
     await town.work()
     assert {row.state for row in await town.rows()} == {"unknown"}
     assert len(town.platform.sent) == 1
