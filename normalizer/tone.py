@@ -58,6 +58,8 @@ class Around:
             if edge - mod.end > reach or self._stopped(mod.end, edge):
                 break
             if mod.label == "negation":
+                if negations and edge - mod.end > 1 and self._plain[mod.end - 1] < "\u2e80":
+                    break  # "no damage and no delay" denies two things, not one of them twice
                 negations += 1
             elif mod.label == "stronger":
                 factor = min(2.0, factor * 1.4)

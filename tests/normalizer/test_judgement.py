@@ -96,6 +96,12 @@ def test_several_demands(say: Any) -> None:
         ("it works well", "it never works well"),
         ("味道不错", "味道真差"),
         ("从没让我失望", "让我失望"),
+        ("没什么可挑剔的", "没什么值得夸的"),
+        ("没有异味", "有一股异味"),
+        ("I have no complaints about the quality", "I have many complaints about the quality"),
+        ("It never let me down", "It let me down again"),
+        ("No damage and no delay", "Damaged and delayed"),
+        ("I don't regret buying it", "I regret buying it"),
     ],
 )
 def test_negation_turns_the_tone(say: Any, good: str, bad: str) -> None:
