@@ -45,6 +45,10 @@ HOSTILE = {
     "stops": "。" * 500_000,
     "currencies and digits": "5元" * 50_000,
     "dashes": "1-" * 100_000,
+    "feast days": "last easter monday " * 10_000,
+    "weekdays of a month": "friday the 13th " * 10_000,
+    "shared months": "1 and " * 30_000 + "june",
+    "denials": "no damage and no delay " * 10_000,
     "english numbers": "twenty " * 20_000 + "dollars",
 }
 
