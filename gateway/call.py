@@ -91,6 +91,8 @@ class RunningCall:
     async def finish(self) -> Transcript | None:
         """The call is over: hear the rest, complete the file. The transcript, if all of it was heard. Raises OSError."""
         following = self._following
+        if self._abandoned:
+            return None
         try:
             self.file.write(b"", now=True)
         except OSError as err:
@@ -100,7 +102,10 @@ class RunningCall:
         self._over = True
         self._more.set()
         self._news.set()
-        for fault in await asyncio.gather(*self._tasks, return_exceptions=True):
+        faults = await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._abandoned:
+            return None
+        for fault in faults:
             if fault is not None:  # the call is kept whatever fell over
                 log.error("call %s: something fell over", self.first.external_id, exc_info=fault)
         whole = following.seconds > 0 and not following.deaf
@@ -109,7 +114,7 @@ class RunningCall:
         return following.transcript("") if whole else None
 
     async def abandon(self) -> None:
-        """The process ends: what is on the disk is found at the next start."""
+        """The process ends: what is on the disk is found at the next start. Raises OSError."""
         self._abandoned = True
         for task in self._tasks:
             task.cancel()

@@ -53,6 +53,7 @@ class Calls:
         self._root = home(gateway.blobs.folder)
         self._running: dict[Path, RunningCall] = {}
         self._heard: dict[str, Transcript] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._live: Live | None = None
         self._all_live: list[Live] = []
@@ -89,6 +90,7 @@ class Calls:
         for call in tuple(self._running.values()):
             with contextlib.suppress(OSError):
                 await call.abandon()
+        await asyncio.gather(*self._ending, return_exceptions=True)
         self._running.clear()
         await asyncio.gather(*(one.close() for one in self._all_live))
         self._live, self._all_live = None, []
@@ -129,9 +131,16 @@ class Calls:
         return call
 
     async def end(self, call: RunningCall) -> None:
-        """The call is over, however it ended. What cannot be completed now is found at the next start."""
-        if call.file.path not in self._running:
-            return  # the process ends
+        """The call is over, however it ended. What cannot be completed now is found at the next start.
+
+        Who calls this may be cancelled meanwhile, because its connection is gone: the call is completed all the same.
+        """
+        ending = asyncio.create_task(self._end(call))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
+
+    async def _end(self, call: RunningCall) -> None:
         try:
             heard = await call.finish()
             if heard is not None:

@@ -25,6 +25,7 @@ from gateway import config
 from gateway.app import application, assemble
 from gateway.calls import CALLS, Calls
 from gateway.context import GATEWAY, Gateway
+from gateway.operations import OPERATIONS
 from gateway.store.base import NotFound, conversation_id
 from normalizer.record import ComplaintRecord
 from tests.gateway import live_lines as lines
@@ -253,6 +254,41 @@ async def test_a_stream_that_is_cut_keeps_what_was_heard(office: Office) -> None
         assert client.ws._response.connection.transport is not None
         client.ws._response.connection.transport.abort()
         check(await office.record("lines", "cut"))
+
+
+async def test_a_stream_that_comes_back_goes_on_in_its_conversation(office: Office) -> None:
+    async with lines.vosk(office.vosk("&call_id=back")) as client:
+        await client.say(sound("en_number"))
+    async with lines.vosk(office.vosk("&call_id=back")) as client:
+        await client.say(sound("en_broken"))
+        await client.eof()
+    conversation = conversation_id("phone", "lines", "back")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            record = await office.record("lines", "back", done=False)
+            if [file.heard for file in record.arrival.attachments] == ["heard", "heard"]:
+                break
+            await asyncio.sleep(0.05)
+    check(record)
+    assert [demand.value for demand in record.what.demands] == ["refund"]
+    assert len(await office.gateway.store.recordings(conversation)) == 2
+
+
+async def test_a_person_who_is_erased_while_they_speak(office: Office) -> None:
+    async with lines.vosk(office.vosk("&call_id=gone&caller=%2B8613800138000")) as client:
+        await client.say(sound("en_broken") + bytes(16000 * 2))
+        await office.record("lines", "gone", done=False)
+        erased = await OPERATIONS["erase"](office.gateway, {"person": "+8613800138000", "yes": True})
+        assert [one["erased"] for one in erased] == [True]
+        await client.say(sound("en_number"))
+        await client.eof()
+    async with lines.vosk(office.vosk("&call_id=other")) as client:
+        await client.say(sound("en_number"))
+        await client.eof()
+    check(await office.record("lines", "other"))
+    entries = await office.gateway.store.timeline(conversation_id("phone", "lines", "gone"))
+    assert [entry.text for entry in entries if entry.text or entry.attachments] == []
+    assert list((office.gateway.blobs.folder.parent / "live" / "lines").iterdir()) == []
 
 
 async def test_a_killed_process_in_the_middle_of_a_call(office: Office) -> None:
