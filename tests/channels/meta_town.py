@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from channels._platforms._graph import GraphPlatform
-from channels.base import Outbound
+from channels.base import Outbound, OutboundKind
 from gateway import config
 from gateway.app import assemble
 from gateway.context import GATEWAY, Gateway
@@ -45,19 +45,19 @@ class Town:
     def conversation_of(self, person: str) -> str:
         return conversation_id(self.name, "main", self.platform.thread_of(self.platform.person(person)))
 
-    async def agent_says(self, person: str, text: str, key: str = "desk/1") -> None:
-        """A person at the desk answers; it goes out at once."""
+    async def agent_says(self, person: str, text: str, key: str = "desk/1", kind: OutboundKind = "human") -> None:
+        """A person at the desk answers, or what the ``kind`` says; it goes out at once."""
         thread = self.platform.thread_of(self.platform.person(person))
         conversation = await self.gateway.store.conversation(self.conversation_of(person))
         out = Outbound(
-            key=key, channel=self.name, account="main", thread=thread, text=text, kind="human", language="zh-Hans"
+            key=key, channel=self.name, account="main", thread=thread, text=text, kind=kind, language="zh-Hans"
         )
         send = NewSend(
             key=key,
             destination=f"channel:{self.name}/main",
             lane=conversation.id,
             conversation=conversation.id,
-            kind="human",
+            kind=kind,
             body=msgspec.json.encode(out),
         )
         await self.gateway.store.say(conversation.id, conversation.fence, [send])

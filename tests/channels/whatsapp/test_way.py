@@ -51,17 +51,22 @@ async def test_an_answer_that_was_lost_is_settled_by_the_status(town: Town) -> N
 
 
 async def test_without_a_status_what_is_in_doubt_goes_to_a_person(town: Town) -> None:
-    town.platform.statuses = False
-    town.platform.script[:] = [(0, {})]
     await town.platform.say("灯笼收到就是破的，我要退款！订单号 20261101")
     await town.work()
-    first = (await town.rows())[-1]
-    assert first.state == "waiting"
-    assert first.error.startswith("no answer, and no news yet")
-    town.platform.later = timedelta(minutes=6)
-    await town.work()
-    assert {row.state for row in await town.rows()} == {"unknown"}
-    assert len(town.platform.sent) == 1
+    town.platform.statuses = False
+    for key, kind, then in (("bot", "answer", "unknown"), ("agent", "human", "sent")):
+        town.platform.script[:] = [(0, {})]
+        await town.agent_says("王芳", kind, key=key, kind=kind)  # type: ignore[arg-type]
+        row = await town.gateway.store.find_send("channel:whatsapp/main", key=key)
+        assert row is not None
+        assert row.state == "waiting"
+        assert row.error.startswith("no answer, and no news yet")
+        town.platform.later += timedelta(minutes=6)
+        await town.work()
+        row = await town.gateway.store.find_send("channel:whatsapp/main", key=key)
+        assert row is not None
+        assert row.state == then
+    assert [said["text"] for said in town.platform.sent[-3:]] == ["answer", "human", "human"]
     assert (await town.gateway.store.conversation(town.conversation_of("王芳"))).owner == NOBODY
 
 
