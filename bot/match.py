@@ -177,13 +177,24 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
     maybe = [
         each
         for each in near
-        if (each.entry in fired or (each.score >= OFFER and each.unmatched <= STRANGE))
-        and not _unfit(view, view.knowledge.entries[each.entry])
+        if (each.entry in fired or _worth_asking(view, each)) and not _unfit(view, view.knowledge.entries[each.entry])
     ]
     if not maybe:
         return Match("none", steps=tuple(steps))
     best = sorted(maybe[:MOST_OFFERED], key=lambda each: -each.score)
     return Match("offer", offered=tuple(each.entry for each in best), confidence=best[0].score, steps=tuple(steps))
+
+
+def _worth_asking(view: View, near: Near) -> bool:
+    """Without its rule: near by what was learned, or by the fixed levels where nothing was."""
+    learned = view.knowledge.acceptance
+    if (
+        learned is not None
+        and not forbidden(near.signals)
+        and learned.acceptor.confidence(near.signals) >= learned.offer
+    ):
+        return True
+    return near.score >= OFFER and near.unmatched <= STRANGE
 
 
 def _veto(view: View, near: Near, fired: bool) -> str:

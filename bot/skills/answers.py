@@ -60,9 +60,18 @@ def chosen(view: View) -> Outcome | None:
     """A pressed button that names an entry, or "none of these"."""
     if view.choice.startswith("entry:") and (entry := view.knowledge.entries.get(view.choice[6:])):
         return give(view, entry, why="chosen by the customer", confidence=1.0)
+    if (meant := _meant(view)) is not None:
+        return give(view, meant, why="it was meant", confidence=1.0)
     if view.state.asking == "which" and (view.choice == "none" or view.said("no")):
         return hand_off(view, "doubt", why="none of the offered questions")
     return None
+
+
+def _meant(view: View) -> Entry | None:
+    """The one entry that was offered, when the customer says yes to it."""
+    if view.state.asking != "which" or len(view.state.offered) != 1 or not (view.said("yes") or view.said("confirm")):
+        return None
+    return view.knowledge.entries.get(view.state.offered[0])
 
 
 def helped(view: View) -> Outcome | None:
@@ -170,12 +179,25 @@ def offer(view: View) -> Outcome | None:
 def _which(view: View, names: tuple[str, ...], confidence: float, *, why: str) -> Outcome:
     entries = [view.knowledge.entries[name] for name in names]
     options = tuple(Option(label=pick(each.title, view.language), value=f"entry:{each.id}") for each in entries)
+    single = view.phrase("which.one", value=options[0].label) if len(options) == 1 else ""
+    if single:
+        options = (view.option("option.yes", options[0].value),)
     reply = Reply(
-        text=view.phrase("which.ask"), kind="question", language=view.language,
+        text=single or view.phrase("which.ask"), kind="question", language=view.language,
         options=(*options, view.option("option.none", "none"), view.human_option()), entry="@which",
     )  # fmt: skip
     changes = {"asking": "which", "asked": 1, "offered": names, "misses": view.state.misses + 1}
     return Outcome(why=why, replies=(reply,), changes=changes, confidence=confidence)
+
+
+def _report(view: View) -> Outcome:
+    """A story that asks nothing: it is taken in. Who is unhappy is not told of wrong answers."""
+    mood = view.record.gravity.sentiment
+    unhappy = mood is not None and mood.value in ("negative", "very_negative")
+    return hand_off(
+        view, "doubt", why="a report", because="handoff.report", question=complaint_question(view),
+        lead=view.phrase("empathy.plain") if unhappy else "",
+    )  # fmt: skip
 
 
 def miss(view: View) -> Outcome:
@@ -186,7 +208,9 @@ def miss(view: View) -> Outcome:
     if view.state.asking == "which":
         return hand_off(view, "doubt", why="none of the offered questions")
     if view.utterance.units >= (LONG_QUESTION if view.utterance.is_question else STATEMENT):
-        return hand_off(view, "doubt", why="a report, or a long question", question=complaint_question(view))
+        if view.utterance.is_question:
+            return hand_off(view, "doubt", why="a long question", question=complaint_question(view))
+        return _report(view)
     misses = view.state.misses + 1
     if misses >= MOST_MISSES:
         return hand_off(view, "misses", why=f"{misses} misses")

@@ -82,7 +82,7 @@ def answered_while_waiting(view: View) -> Outcome | None:
         return None  # a danger comes before any number: the rule for waiting speaks of it
     before = view.state.slots.get("order_number", "")
     asked = view.state.asking == "order_number"
-    given = value(view, "order_number", asked=asked or (bool(before) and view.utterance.units < SHORT))
+    given = value(view, "order_number", asked=asked or view.utterance.units < (SHORT if before else BARE))
     if view.choice == "skip" or (asked and not given and view.said("no")):
         return _say(view, "slot.skipped", {"asking": "", "asked": 0})
     if given and given != before:
