@@ -100,7 +100,8 @@ class Reader(msgspec.Struct, frozen=True):
         base = _with(self._base(event, f"{mid}:echo", ours=True), machine="echo", refers_to=mid, silent="")
         if (key := word(message, "metadata")).startswith(METADATA):
             return _with(base, kind="status", delivery="sent", delivered_key=key.removeprefix(METADATA))
-        return _with(base, kind="event", text=word(message, "text"))
+        # Without a key the words tell which of ours it is, if any.
+        return _with(base, kind="event", delivery="sent", text=word(message, "text"))
 
     def _edit(self, event: Event) -> Inbound:
         edit = node(event.body, "message_edit")

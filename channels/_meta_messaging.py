@@ -75,6 +75,8 @@ class Messaging(ABC):
     upload: ClassVar[Mapping[str, str]] = {}
     """What an upload says beside the file."""
     idempotent: ClassVar[bool] = False
+    #: Echoes come within seconds, but our door may be shut for a while.
+    news_within: ClassVar[float] = 300.0
     routes: ClassVar[tuple[Route, ...]] = (Route(), Route(method="GET"))
 
     def __init__(self, account: str, settings: MessagingSettings, tokens: Mapping[str, Secret]) -> None:

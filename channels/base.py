@@ -237,7 +237,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replies_until: datetime | None = None
     """Until when the platform lets us answer because of this message (its reply window); None: it sets no end."""
     delivery: DeliveryState = ""
-    """What a ``status`` says of a message of ours: ``refers_to`` is the platform's id of it, ``text`` why it ``failed``."""
+    """What a ``status`` or an echo says of a message of ours: ``refers_to`` is the platform's id of it, ``text`` why it
+    ``failed``, or an echo's words."""
     delivered_key: str = ""
     """The :attr:`Outbound.key` of that message, where the platform gives it back."""
     part_of: str = ""
@@ -588,7 +589,8 @@ class PushesOrPulls(Protocol):
 
 @runtime_checkable
 class TellsLater(Protocol):
-    """A channel whose platform tells of each message whether it went out, with our key (:attr:`Inbound.delivered_key`).
+    """A channel whose platform tells of each message whether it went out, with our key (:attr:`Inbound.delivered_key`) or
+    as an echo of its words.
 
     A send whose answer was lost waits for that before it is repeated or given to a person.
     """

@@ -34,7 +34,6 @@ class Messenger(Messaging):
     )
     comments: ClassVar[str] = "comments"
     metadata: ClassVar[bool] = True
-    news_within: ClassVar[float] = 300.0
     settings: ClassVar[type[msgspec.Struct]] = Settings
     limits: ClassVar[Limits] = Limits(
         text=2000,

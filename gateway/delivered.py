@@ -56,22 +56,36 @@ def _journal(send: Send, out: Outbound, now: datetime) -> tuple[JournalLine, ...
 
 async def told(gateway: Gateway, status: Inbound, conversation: str) -> None:
     """Settle the row that a status is about; doing it again changes nothing. Raises :class:`StoreUnavailable`."""
-    send = await gateway.store.find_send(
-        f"channel:{status.channel}/{status.account}",
-        key=status.delivered_key,
-        conversation=conversation,
-        external_id=status.refers_to,
-    )
+    send = await _meant(gateway, status, conversation)
     if send is None or (send.state == "sent" and status.delivery != "failed"):
         return
     result = _result(send, status, gateway.clock())
     if not await gateway.store.settle_late(result):
         return
-    gateway.metrics.sends.labels(send.destination, result.state).inc()
+    if send.state != "sending":  # else the attempt is still under way and counts itself
+        gateway.metrics.sends.labels(send.destination, result.state).inc()
     if result.state == "dead":
         await to_a_person(gateway, send)
     for channel in (wake.conversation(send.conversation), wake.OUTBOX, wake.DESK):
         gateway.wake.signal(channel)
+
+
+async def _meant(gateway: Gateway, status: Inbound, conversation: str) -> Send | None:
+    """The row that a status is about. An echo without our key is known by its words, which the customer has seen at any rate."""
+    destination = f"channel:{status.channel}/{status.account}"
+    found = await gateway.store.find_send(
+        destination, key=status.delivered_key, conversation=conversation, external_id=status.refers_to
+    )
+    if found is not None or status.machine != "echo" or not status.text.strip():
+        return found
+    for send in await gateway.store.pending(conversation):
+        if send.destination == destination and send.tries and _words(send) == status.text.split():
+            return send
+    return None
+
+
+def _words(send: Send) -> list[str]:
+    return _OUTBOUND.decode(send.body).text.split()
 
 
 def _result(send: Send, status: Inbound, now: datetime) -> SendResult:

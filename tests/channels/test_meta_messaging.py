@@ -85,7 +85,7 @@ def test_a_link_that_is_signed_anew_makes_no_second_message(case: Case) -> None:
 @BOTH
 def test_what_our_people_say_elsewhere_stands_in_the_customers_thread(case: Case) -> None:
     (said,) = read(case, "echo")
-    assert (said.kind, said.machine, said.thread) == ("event", "echo", case.module.THREAD)
+    assert (said.kind, said.machine, said.thread, said.delivery) == ("event", "echo", case.module.THREAD, "sent")
     assert said.text == "您好，我们看一下。"
 
 
