@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -15,8 +16,9 @@ import msgspec
 from channels.base import Call, ChannelError, FetchesFiles, RecordsCalls, Refused, Retry, Unauthorized
 from gateway import wake
 from gateway.context import Gateway
+from gateway.events import event_sends, events_between
 from gateway.spoken import SPEECH
-from gateway.store.base import Conflict, JournalLine, NotFound, StoreError, StoreUnavailable, ToFetch
+from gateway.store.base import Conflict, JournalLine, NewSend, NotFound, StoreError, StoreUnavailable, ToFetch
 from gateway.tools import GatewayTools
 from normalizer.record import ComplaintRecord, EvidenceFile
 from normalizer.source import readable
@@ -162,12 +164,18 @@ class Fetching:
                 number=number, what="file_came", at=after.updated_at, by="system", body={"digest": one.file.digest}
             )
             try:
-                await self._store.amend(one.conversation, None, after, status="", journal=(line,))
+                await self._store.amend(
+                    one.conversation, None, after, status="", sends=self._events(before, after), journal=(line,)
+                )
+                self._gateway.wake.signal(wake.OUTBOX)
                 break
             except Conflict:
                 continue
         await self._store.file_filed(one.inbox_id, one.place)
         self._tell(one)
+
+    def _events(self, before: ComplaintRecord, after: ComplaintRecord) -> Sequence[NewSend]:
+        return event_sends(events_between(before, after, source=self._gateway.config.public_url), self._gateway.sinks)
 
     def _with_file(self, record: ComplaintRecord, one: ToFetch) -> ComplaintRecord:
         message, file = one.message, one.file
