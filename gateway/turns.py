@@ -168,15 +168,17 @@ class Turns:
         return calls.asking(asked, decision, self._knowledge) if heard else decision
 
     def _confirmed(self, draft: Draft, item: WorkItem) -> Decision | None:
-        """A yes to the question for a number that was not heard well; None for anything else."""
+        """The answer to the question for a number that was not heard well; None for anything else."""
         assert draft.record is not None
-        told = doubts.confirmed(draft.record, item.message.text, key=item.key)
-        if told == draft.record or item.recordings or draft.state.asking:
+        told = doubts.answered(draft.record, item.message.text, key=item.key)
+        # A yes may be to a question of the bot's own; a number is what it asks for then.
+        is_other = draft.state.asking and not any(char.isdigit() for char in item.message.text)
+        if told == draft.record or item.recordings or is_other:
             return None
-        (doubt,) = (one for one in draft.record.what.doubts if one not in told.what.doubts)
+        number = doubts.told(draft.record, told)
         draft.record = told
         asked = self._asked(draft, Turn(key=item.key, text=item.message.text, at=item.message.at))
-        return calls.thanks(asked, self._knowledge, doubt)
+        return calls.thanks(asked, self._knowledge, number)
 
     def _asked(self, draft: Draft, turn: Turn) -> Asked:
         assert draft.record is not None

@@ -16,6 +16,7 @@ import msgspec
 
 from normalizer import merge
 from normalizer.findings import find
+from normalizer.mask import mask
 from normalizer.record import BY_AGENT, ComplaintRecord, Evidence, Found, Moment, Money
 from normalizer.rules import Rules
 from normalizer.source import MIN_HEARD, spoken
@@ -34,6 +35,13 @@ CONFIRMED = 0.9
 _YES = re.compile(
     r"(?:yes|yeah|yep|yes,? (?:please|it is|that is (?:right|correct)|that's (?:right|correct))|correct|right|exactly|ok|"
     r"that's (?:right|correct|it)|对|对的|是|是的|没错|正确|嗯|對|對的|沒錯|正確)[.!。！ ]*",
+    re.IGNORECASE,
+)
+
+#: A message that is a number and no more: the answer to "please write the right number".
+_BARE = re.compile(
+    r"\s*(?:no|nope|不|不是|不对|不對)?[,，.。!！\s]*(?:it is|it's|it was|是|应该是|應該是)?[:：\s]*"
+    r"(?P<number>[A-Za-z]{0,4}[ -]?\d(?:[ -]?\d){1,23})[.。!！\s]*",
     re.IGNORECASE,
 )
 
@@ -121,14 +129,22 @@ def _is_told(found: Found[Any], key: str) -> bool:
     return any(evidence.message == key and not evidence.rule.startswith("sender.") for evidence in found.evidence)
 
 
-def confirmed(record: ComplaintRecord, text: str, *, key: str) -> ComplaintRecord:
-    """The record with its only doubt made a fact, where ``text`` is nothing but a yes; unchanged otherwise."""
-    whole = [doubt for doubt in record.what.doubts if is_whole(doubt)]
-    if len(whole) != 1 or not _YES.fullmatch(text.strip()):
+def answered(record: ComplaintRecord, text: str, *, key: str) -> ComplaintRecord:
+    """The record with its only doubt made a fact, where ``text`` is nothing but a yes or the number; else unchanged."""
+    if len(record.what.doubts) != 1:
         return record
-    (doubt,) = whole
-    evidence = Evidence(message=key, rule="answer", end=len(text), quote=text.strip(), confidence=CONFIRMED)
-    return decided(record, doubt, doubt.value, evidence)
+    (doubt,) = record.what.doubts
+    if is_whole(doubt) and _YES.fullmatch(text.strip()):
+        start, end, value = 0, len(text), doubt.value
+    elif (bare := _BARE.fullmatch(text)) and field_of(doubt) != "dates" and mask(text) == text:
+        start, end = bare.span("number")
+        value = re.sub(r"[ -]", "", bare["number"])
+        if field_of(doubt) == "amounts":
+            value = f"{value} {doubt.value.partition(' ')[2]}".strip()
+    else:
+        return record
+    evidence = Evidence(message=key, rule="answer", start=start, end=end, quote=text[start:end], confidence=CONFIRMED)
+    return decided(record, doubt, value, evidence)
 
 
 def by_agent(record: ComplaintRecord, doubt: Found[str], value: str) -> ComplaintRecord:
@@ -147,6 +163,12 @@ def decided(record: ComplaintRecord, doubt: Found[str], value: str, evidence: Ev
     part = "who" if field == "phones" else "what"
     joined = merge.join(_found(record, field), (fact,))
     return msgspec.structs.replace(record, **{part: msgspec.structs.replace(getattr(record, part), **{field: joined})})
+
+
+def told(before: ComplaintRecord, after: ComplaintRecord) -> str:
+    """The number that :func:`answered` made a fact, in words."""
+    known = list(map(_text, _values(before)))
+    return next((text for text in map(_text, _values(after)) if text not in known), "")
 
 
 def _typed(field: str, value: str) -> Any:

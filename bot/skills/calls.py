@@ -9,7 +9,6 @@ from bot.knowledge import Knowledge
 from bot.skills.receipt import promise, understood
 from bot.view import View
 from normalizer import doubts
-from normalizer.record import Found
 
 _ENTRY = "@call"
 
@@ -40,13 +39,12 @@ def asking(asked: Asked, decision: Decision, knowledge: Knowledge) -> Decision:
     return replace(decision, replies=(*decision.replies, reply), trace=(*decision.trace, step))
 
 
-def thanks(asked: Asked, knowledge: Knowledge, doubt: Found[str]) -> Decision:
-    """The answer to a yes."""
+def thanks(asked: Asked, knowledge: Knowledge, number: str) -> Decision:
+    """The answer to a yes, or to the number itself."""
     view = View(asked, knowledge)
-    reply = Reply(
-        text=view.phrase("doubt.thanks", value=doubt.value), kind="status", language=view.language, entry=_ENTRY
-    )
-    return Decision(state=asked.state, replies=(reply,), trace=(Step(rule="doubtful number", verdict="confirmed"),))
+    reply = Reply(text=view.phrase("doubt.thanks", value=number), kind="status", language=view.language, entry=_ENTRY)
+    state = replace(asked.state, asking="", asked=0)
+    return Decision(state=state, replies=(reply,), trace=(Step(rule="doubtful number", verdict="confirmed"),))
 
 
 def _questions(view: View) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from normalizer import doubts
+from normalizer.mask import mask
 from normalizer.record import (
     BY_AGENT,
     ComplaintRecord,
@@ -106,6 +107,8 @@ def told(record: ComplaintRecord, doubt: str, value: str, *, at: datetime) -> Co
         raise NotAllowed("this number is not in doubt (any more)")
     if len(value) > 200 or any(not char.isprintable() for char in value):
         raise NotAllowed(f"a number cannot be {value!r}")
+    if mask(value) != value:
+        raise NotAllowed("card and identity numbers are not kept in a record")
     return msgspec.structs.replace(
         doubts.by_agent(record, found, value.strip()), revision=record.revision + 1, updated_at=at
     )

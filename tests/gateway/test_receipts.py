@@ -173,6 +173,30 @@ async def test_a_number_that_was_not_heard_well_is_asked_for(shop: Shop) -> None
     assert "I have noted 4711" in str(shop.told[-1])
 
 
+async def test_a_voice_note_with_a_doubtful_number_is_asked_about(shop: Shop) -> None:
+    data = (SPEECH / "en_number.flac").read_bytes()
+    message = Inbound(
+        channel="api",
+        account="main",
+        external_id="note",
+        thread="ann",
+        sender=Sender(id="ann"),
+        at=shop.clock(),
+        attachments=(Attachment(name="note.flac", data=data),),
+    )
+    (accepted,) = await accept(shop.gateway, [message], received_at=shop.clock())
+    words = [(w, 1.0) for w in "my package was damaged i want a refund my order number is four seven one".split()]
+    await shop.heard_as(accepted.conversation, *words, ("one", 0.4))
+    await shop.work()
+    record = await shop.gateway.store.record((await shop.gateway.store.conversation(accepted.conversation)).number)
+    assert [doubt.value for doubt in record.what.doubts] == ["4711"]
+    assert "order number" in str(shop.told[-1]), "the bot asks for it by itself"
+    await shop.answer("4711", thread="ann", n=2)
+    record = await shop.gateway.store.record(record.number)
+    assert "4711" in [order.value for order in record.what.order_numbers]
+    assert "I have noted 4711" in str(shop.told[-1])
+
+
 async def test_a_caller_without_a_number_gets_none_and_nothing_is_lost(shop: Shop) -> None:
     call = await shop.call(caller="anonymous")
     await shop.work()

@@ -61,7 +61,7 @@ def test_a_number_with_something_missing_is_not_taken_for_a_shorter_one(rules: R
     assert record.what.order_numbers == ()
     (doubt,) = record.what.doubts
     assert (doubt.value, doubts.field_of(doubt), doubts.is_whole(doubt)) == (value, "order_numbers", False)
-    assert doubts.confirmed(record, "yes", key="k") == record, "there is nothing to say yes to"
+    assert doubts.answered(record, "yes", key="k") == record, "there is nothing to say yes to"
 
 
 def test_what_was_heard_well_leaves_no_doubt(rules: Rules) -> None:
@@ -89,7 +89,7 @@ def test_other_words_leave_it_open(rules: Rules) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "Yes.", "that's right", "对", "是的。", "沒錯"])
 def test_a_yes_makes_it_a_fact_with_both_pieces_of_evidence(rules: Rules, text: str) -> None:
-    record = doubts.confirmed(say(rules, transcript=heard(*NUMBER)), text, key="api/a/m2")
+    record = doubts.answered(say(rules, transcript=heard(*NUMBER)), text, key="api/a/m2")
     (order,) = record.what.order_numbers
     assert order.value == "4711"
     assert [e.rule for e in order.evidence] == ["doubt.order_numbers", "answer"]
@@ -99,7 +99,24 @@ def test_a_yes_makes_it_a_fact_with_both_pieces_of_evidence(rules: Rules, text: 
 @pytest.mark.parametrize("text", ["no", "yes but it is late", "", "不对"])
 def test_anything_else_does_not(rules: Rules, text: str) -> None:
     record = say(rules, transcript=heard(*NUMBER))
-    assert doubts.confirmed(record, text, key="k") == record
+    assert doubts.answered(record, text, key="k") == record
+
+
+@pytest.mark.parametrize("text", ["4771", " 4771. ", "No, 4 7 7 1", "不对，是4771"])
+@pytest.mark.parametrize("said", [NUMBER, GAP])
+def test_the_bare_number_is_an_answer(rules: Rules, text: str, said: Any) -> None:
+    before = say(rules, transcript=heard(*said))
+    record = doubts.answered(before, text, key="api/a/m2")
+    (order,) = record.what.order_numbers
+    assert order.value == doubts.told(before, record) == "4771"
+    evidence = order.evidence[-1]
+    assert (evidence.rule, text[evidence.start : evidence.end]) == ("answer", evidence.quote)
+    assert record.what.doubts == ()
+
+
+def test_a_card_number_is_no_answer(rules: Rules) -> None:
+    record = say(rules, transcript=heard(*GAP))
+    assert doubts.answered(record, "4111 1111 1111 1111", key="k") == record
 
 
 def test_a_person_who_listened_decides(rules: Rules) -> None:
