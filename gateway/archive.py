@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -68,8 +69,10 @@ def _channel(gateway: Gateway, account: str) -> ReadsArchives:
 
 
 def _size(path: Path) -> int:
+    """Raises :class:`ArchiveError` for what is no file that the server can read."""
     try:
-        return path.stat().st_size
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size
     except OSError as err:
         raise ArchiveError(f"{path}: {err.strerror}; the server reads the file, so it must reach it") from err
 

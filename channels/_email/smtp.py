@@ -113,6 +113,8 @@ class _steps:  # noqa: N801 - reads as a statement
         broken = err.__cause__ if isinstance(err, errors.SMTPException) else err
         if isinstance(broken, ssl.SSLError):
             raise Retry(f"TLS failed: {broken.reason or type(broken).__name__}") from err
+        if isinstance(err, errors.SMTPConnectError):
+            raise Retry(f"no connection: {type(broken or err).__name__}") from err
         if isinstance(err, (errors.SMTPException, OSError, TimeoutError)):
             raise Retry(f"not handed over: {type(err).__name__}") from err
 

@@ -70,10 +70,10 @@ def _shared(parser: argparse.ArgumentParser, *, inner: bool = True) -> None:
     options.config(parser)
     options.as_json(parser)
     if inner:
-        parser.set_defaults(config=argparse.SUPPRESS, json=argparse.SUPPRESS)
         for action in parser._actions:
             if action.dest in ("config", "json"):
-                action.default = argparse.SUPPRESS
+                # The help would name a default that is gone.
+                action.default, action.help = argparse.SUPPRESS, (action.help or "").partition(" (default")[0]
 
 
 def run_list(args: argparse.Namespace) -> int:

@@ -71,8 +71,9 @@ async def test_history_in_the_mailbox_too_is_known(office: Office, imap: Dovecot
 
 
 async def test_a_file_that_is_not_there_is_told(office: Office, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError):
-        await take(office.gateway, {"path": str(tmp_path / "missing.mbox")})
+    for path in (tmp_path / "missing.mbox", tmp_path):
+        with pytest.raises(ArchiveError, match="the server reads the file"):
+            await take(office.gateway, {"path": str(path)})
 
 
 def test_the_command_line_imports_with_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,4 +104,9 @@ def test_channels_check_says_what_is_wrong(tmp_path: Path, capsys: pytest.Captur
     config = tmp_path / "allears.toml"
     config.write_text(f'secret = "{SECRET}"\n[channels.email.main]\n{lines}\n')
     assert main(["channels", "check", "email", "--config", str(config)]) == 1
-    assert "BAD  IMAP localhost:1" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "BAD  IMAP localhost:1" in told
+    assert told.count("no connection: ConnectionRefusedError") == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["channels", "check", "--help"])
+    assert ended.value.code == 0
