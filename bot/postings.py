@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint32]
+#: Of the smallest type that holds them.
+Rows = NDArray[np.unsignedinteger[Any]]
 
 
 def keys_of(features: Iterable[str]) -> Keys:
@@ -49,7 +51,7 @@ class Gathered:
 class Hits(NamedTuple):
     """What a text's features have in common with the rows: row, weight there, and which of the text's features."""
 
-    rows: NDArray[np.int32]
+    rows: Rows
     weights: Floats
     which: Ints
 
@@ -62,9 +64,9 @@ class Postings:
         order = np.argsort(keys, kind="stable")
         self.keys, starts = np.unique(keys[order], return_index=True)
         self.starts = np.append(starts, len(keys)).astype(np.int64)
-        self.rows = rows[order]
-        self.weights = counts[order]
         self.size = int(rows[-1]) + 1 if len(rows) else 0
+        self.rows: Rows = rows[order].astype(np.min_scalar_type(self.size))
+        self.weights = counts[order]
 
     def spread(self, values: Floats) -> Floats:
         """One value for each key, as one for each posting."""

@@ -1,4 +1,4 @@
-"""Load time, memory and decision time of large knowledge: ``python tests/bench/knowledge_size.py [ENTRIES …]``.
+"""Load time, memory and time a message of large knowledge: ``python tests/bench/knowledge_size.py [ENTRIES …]``.
 
 Entries are made of syllables (English) or characters (Chinese) by checksum, five examples each, so that they share words as
 real ones do. Each size runs in a process of its own; times are processor time.
@@ -83,19 +83,49 @@ def measure(entries: int, language: str) -> str:
     texts = [
         _english(e, 2) if language == "en" else _chinese(e, 2) for e in range(0, entries, max(1, entries // ASKED))
     ]
+    now = " now" if language == "en" else "现在"
     Rehearsal(knowledge, rules).say("x")
-    times = []
+    match, turn = [], []
     for text in texts:
-        said = knowledge.utterance(text + " now" if language == "en" else text + "现在")
+        said, chat = knowledge.utterance(text + now), Rehearsal(knowledge, rules)
         started = time.process_time()
         knowledge.matcher.scan(said)
         knowledge.index.nearest(said)
-        times.append(time.process_time() - started)
-    times.sort()
+        match.append(time.process_time() - started)
+        started = time.process_time()
+        chat.say(text + now)
+        turn.append(time.process_time() - started)
     return (
-        f"{entries:>7} {language:<8} load {load:5.2f} s  match median {times[len(times) // 2] * 1e3:.2f} ms, "
-        f"slowest {times[-1] * 1e3:.2f} ms  memory {_memory():.0f} MB ({_memory() - before:+.0f})"
+        f"{entries:>7} {language:<8} load {load:5.2f} s  match {_spread(match)}  normalize and decide {_spread(turn)}"
+        f"  memory {_memory():.0f} MB ({_memory() - before:+.0f})"
     )
+
+
+def _spread(times: list[float]) -> str:
+    times = sorted(times)
+    return f"{times[len(times) // 2] * 1e3:.2f} ms (slowest {times[-1] * 1e3:.2f})"
+
+
+STORY = (
+    "昨天下午三点买的电饭煲冒烟了，打了十几次客服没人接，要求退款299元，订单号20261102003317。 The kettle leaks too. "
+)
+
+
+def lengths() -> str:
+    """How normalizing grows with a message."""
+    from gateway.library import read_rules
+    from tests.bench.score_normalizer import record_of
+
+    rules, told = read_rules(None), []
+    for size in (50, 500, 5_000):
+        text = (STORY * 80)[:size]
+        times = []
+        for _ in range(ASKED):
+            started = time.process_time()
+            record_of(text, rules)
+            times.append(time.process_time() - started)
+        told.append(f"{size} characters {_spread(times)}")
+    return "normalize: " + ", ".join(told)
 
 
 def main() -> int:
@@ -105,6 +135,7 @@ def main() -> int:
     for entries in [int(each) for each in sys.argv[1:]] or [10, 1_000, 10_000]:
         for language in ("en", "zh-Hans"):
             subprocess.run([sys.executable, __file__, str(entries), language], check=True)
+    print(lengths())
     return 0
 
 
