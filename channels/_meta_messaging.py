@@ -14,9 +14,10 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from channels import _meta
-from channels._meta import Graph, MetaSettings, word
+from channels import _meta, _meta_graph
+from channels._meta import MetaSettings, word
 from channels._meta_events import METADATA, Reader
+from channels._meta_graph import Graph
 from channels.base import (
     PUBLIC,
     Accepted,
@@ -42,7 +43,7 @@ HUMAN_WINDOW = timedelta(days=7)
 MAX_METADATA = 1000
 
 #: https://developers.facebook.com/documentation/business-messaging/messenger-platform/error-codes
-CODES: _meta.Codes = {
+CODES: _meta_graph.Codes = {
     (10, 2018278): Expired("more than 24 hours since the customer wrote"),
     (10, 2018065): Expired("more than 24 hours since the customer wrote"),
     (10, 2534022): Expired("more than 24 hours since the customer wrote"),
@@ -177,7 +178,7 @@ class Messaging(ABC):
         kind = self.kind_of(file)
         message = {"attachment": {"type": kind, "payload": {"is_reusable": True}}}
         fields = {"message": msgspec.json.encode(message).decode(), **self.upload}
-        form = _meta.multipart(fields, "filedata", file, await tools.read(file))
+        form = _meta_graph.multipart(fields, "filedata", file, await tools.read(file))
         path = f"{self.speaker(out.thread.partition('/')[0])}/message_attachments"
         try:
             id = word(await graph.form(tools, path, form), "attachment_id")
@@ -191,18 +192,20 @@ class Messaging(ABC):
         """Ask whose each token is, which changes nothing."""
         return tuple(
             [
-                await _meta.attempt(f"the token of {owner}", graph.get(tools, "me?fields=id"), "is accepted")
+                await _meta_graph.attempt(f"the token of {owner}", graph.get(tools, "me?fields=id"), "is accepted")
                 for owner, graph in self._graphs.items()
             ]
         )
 
     async def set_up(self, url: str, tools: Tools) -> tuple[Finding, ...]:
         """Enter the address in the app, and subscribe each page or account to it."""
-        done = await _meta.subscribe_app(self._settings, tools, object=self.object, fields=self.fields, url=url)
+        done = await _meta_graph.subscribe_app(self._settings, tools, object=self.object, fields=self.fields, url=url)
         fields = {"subscribed_fields": self.fields}
         return done + tuple(
             [
-                await _meta.attempt(f"the subscription of {owner}", graph.post(tools, "me/subscribed_apps", fields))
+                await _meta_graph.attempt(
+                    f"the subscription of {owner}", graph.post(tools, "me/subscribed_apps", fields)
+                )
                 for owner, graph in self._graphs.items()
             ]
         )

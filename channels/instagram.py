@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from channels import _meta
-from channels._meta import Graph
+from channels import _meta_graph
+from channels._meta_graph import Graph
 from channels._meta_messaging import CODES, Messaging, MessagingSettings
 from channels.base import Attachment, Finding, Limits, Promise, Rate, Refused, Secret, Tools
 
@@ -96,7 +96,9 @@ class Instagram(Messaging):
         fields = {"subscribed_fields": self.fields}
         return tuple(
             [
-                await _meta.attempt(f"the subscription of {owner}", graph.post(tools, "me/subscribed_apps", fields))
+                await _meta_graph.attempt(
+                    f"the subscription of {owner}", graph.post(tools, "me/subscribed_apps", fields)
+                )
                 for owner, graph in self._graphs.items()
             ]
         )

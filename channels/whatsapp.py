@@ -13,8 +13,9 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from channels import _meta, _whatsapp_messages
-from channels._meta import Graph, MetaSettings, word
+from channels import _meta, _meta_graph, _whatsapp_messages
+from channels._meta import MetaSettings, word
+from channels._meta_graph import Graph
 from channels._whatsapp_messages import MEDIA
 from channels.base import (
     Accepted,
@@ -64,7 +65,7 @@ CHOOSE = {"en": "Choose", "zh-Hans": "请选择", "zh-Hant": "請選擇"}
 LANGUAGES = {"zh": "zh_CN", "zh-Hans": "zh_CN", "zh-Hant": "zh_TW"}
 
 #: https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
-CODES: _meta.Codes = {
+CODES: _meta_graph.Codes = {
     131000: Retry("WhatsApp's own error"),
     131016: Retry("WhatsApp is not available"),
     131057: Retry("the account is in maintenance", 60.0, everyone=True),
@@ -238,7 +239,7 @@ class WhatsApp:
 
     async def _upload(self, number: str, file: Attachment, tools: Tools) -> str:
         fields = {"messaging_product": "whatsapp", "type": file.type}
-        form = _meta.multipart(fields, "file", file, await tools.read(file))
+        form = _meta_graph.multipart(fields, "file", file, await tools.read(file))
         try:
             answer = await self._graph.form(tools, f"{number}/media", form)
         except Unknown as err:
@@ -259,7 +260,7 @@ class WhatsApp:
     async def check(self, tools: Tools) -> tuple[Finding, ...]:
         """Ask for the number, which needs the token and changes nothing."""
         path = f"{self._settings.phone_number_id}?fields=display_phone_number,verified_name,quality_rating"
-        return (await _meta.attempt("the number", self._graph.get(tools, path), "the token can use it"),)
+        return (await _meta_graph.attempt("the number", self._graph.get(tools, path), "the token can use it"),)
 
     def steps(self, url: str) -> tuple[str, ...]:
         """What a person does in Meta's app dashboard."""
@@ -276,13 +277,13 @@ class WhatsApp:
 
     async def set_up(self, url: str, tools: Tools) -> tuple[Finding, ...]:
         """Enter the address in the app, and subscribe the app to the business account."""
-        done = await _meta.subscribe_app(
+        done = await _meta_graph.subscribe_app(
             self._settings, tools, object="whatsapp_business_account", fields="messages", url=url
         )
         what, account = "the business account's subscription", self._settings.business_account_id
         if not account:
             return (*done, Finding(what=what, ok=False, detail="set `business_account_id`"))
-        return (*done, await _meta.attempt(what, self._graph.post(tools, f"{account}/subscribed_apps", {})))
+        return (*done, await _meta_graph.attempt(what, self._graph.post(tools, f"{account}/subscribed_apps", {})))
 
 
 def _recipient(user: str) -> dict[str, str]:
