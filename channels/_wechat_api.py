@@ -7,12 +7,12 @@ WeChat by ``stable_token``, WeCom by ``gettoken``.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from channels._multipart import Part, form
 from channels.base import Answer, Attachment, Call, Expired, Refused, Retry, Tools, Unauthorized, Unknown, settle
 
 #: Errors that mean: ask for a new access token.
@@ -82,7 +82,7 @@ class Api:
 
     async def upload(self, path: str, kind: str, file: Attachment, tools: Tools) -> str:
         """Bring a file to the platform; its media id. Raises as :meth:`post`, and never :class:`Unknown`."""
-        headers, body = _multipart(file, await tools.read(file))
+        headers, body = form({}, [Part("media", file.name, file.type, await tools.read(file))])
         try:
             found = await self.call(
                 lambda token: Call(url=self.url(path, token, type=kind), headers=headers, body=body, timeout=120.0),
@@ -122,14 +122,3 @@ def checked(found: Mapping[str, Any]) -> None:
     if code in STALE_TOKEN or code in _CREDENTIALS:
         raise Unauthorized(f"{said}: {str(found.get('errmsg', ''))[:80]}")
     raise Refused(said)
-
-
-def _multipart(file: Attachment, data: bytes) -> tuple[dict[str, str], bytes]:
-    boundary = secrets.token_hex(16)
-    name = quote(file.name or "file", safe=" ()[]_-.,")
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="media"; filename="{name}"; filelength={len(data)}\r\n'
-        f"Content-Type: {file.type or 'application/octet-stream'}\r\n\r\n"
-    )
-    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-    return headers, head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
