@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from bot.decision import Asked, Company, Context, State, Turn
 from bot.skills import calls
-from channels.base import BeginsThreads, Channel, Outbound, RecordsCalls, Withheld, Sender
+from channels.base import BeginsThreads, Channel, Outbound, RecordsCalls, Sender, Withheld
 from gateway import spoken, wake
 from gateway.addressed import to_customer
 from gateway.context import Gateway

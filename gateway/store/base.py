@@ -387,6 +387,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     thread: str
     sender: str
     sender_name: str = ""
+    email: str = ""
+    phone: str = ""
 
 
 Role = Literal["agent", "lead", "admin"]

@@ -140,6 +140,7 @@ async def test_the_caller_gets_what_was_understood_and_an_answer_corrects_it(sho
     assert (await shop.gateway.store.conversation(other)).number == number
     links = [e.choice for e in await shop.gateway.store.timeline(call) if e.notice == "linked"]
     assert links == [other]
+    assert set(await shop.gateway.store.find_person("+8613800138000")) == {call, other}, "both are erased with them"
 
 
 async def test_it_is_sent_once_whatever_is_repeated(shop: Shop) -> None:

@@ -22,10 +22,11 @@ def join(connection: sqlite3.Connection, number: str, other: Joined, sends: Sequ
     )
     id = conversation_id(other.channel, other.account, other.thread)
     now = rows.micros(at)
+    who = (other.sender, other.sender_name, other.email, other.phone)
     connection.execute(
         "INSERT OR IGNORE INTO conversation (id, channel, account, thread, sender, sender_name, sender_email, sender_phone,"
-        " last_seq, opened_at, last_at, active_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', '', 0, ?7, ?7, ?7)",
-        (id, other.channel, other.account, other.thread, other.sender, other.sender_name, now),
+        " last_seq, opened_at, last_at, active_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?9, ?9)",
+        (id, other.channel, other.account, other.thread, *who, now),
     )
     (conv,) = connection.execute("SELECT n FROM conversation WHERE id = ?", (id,)).fetchone()
     # The bot goes on where it stood: the case waits for a person already.
