@@ -189,6 +189,12 @@ def moment(value: Any, otherwise: datetime) -> datetime:
         return otherwise
 
 
+def answerable(external_id: str) -> str:
+    """The platform's own id of a message, where an event has one: an edit of it is ``<id>:edit:1``, a made-up id ``event:…``."""
+    id = external_id.partition(":")[0]
+    return "" if id in ("event", "mention") else id
+
+
 def digest(data: bytes) -> str:
     """What stands for an event that has no id of its own."""
     return hashlib.sha256(data).hexdigest()[:32]

@@ -73,6 +73,8 @@ class Messaging(ABC):
     """Where an answer to a comment is posted, below the comment's id."""
     metadata: ClassVar[bool]
     """Whether the platform gives back what we write into ``metadata``."""
+    quotes: ClassVar[bool] = True
+    """Whether an answer may point at the message that it answers."""
     upload: ClassVar[Mapping[str, str]] = {}
     """What an upload says beside the file."""
     idempotent: ClassVar[bool] = False
@@ -147,14 +149,14 @@ class Messaging(ABC):
         owner, _, person = out.thread.partition("/")
         graph = self._graph(owner)
         value: dict[str, Any] = {"recipient": {"id": person}, **how, "message": await self._content(out, graph, tools)}
-        if out.reply_to:
-            value["reply_to"] = {"mid": out.reply_to}
+        if self.quotes and (mid := _meta.answerable(out.reply_to)):
+            value["reply_to"] = {"mid": mid}
         answer = await graph.post(tools, f"{self.speaker(owner)}/messages", value)
         return _receipt(word(answer, "message_id"))
 
     async def _in_public(self, out: Outbound, tools: Tools) -> Receipt:
         owner, root, _ = out.thread.removeprefix(PUBLIC).split("/", 2)
-        path = f"{out.reply_to or root}/{self.comments}"
+        path = f"{_meta.answerable(out.reply_to) or root}/{self.comments}"
         return _receipt(word(await self._graph(owner).post(tools, path, {"message": out.text}), "id"))
 
     def _graph(self, owner: str) -> Graph:

@@ -53,6 +53,7 @@ class Instagram(Messaging):
     fields: ClassVar[str] = "messages,messaging_postbacks,message_reactions,messaging_seen,message_edit,comments"
     comments: ClassVar[str] = "replies"
     metadata: ClassVar[bool] = False
+    quotes: ClassVar[bool] = False
     upload: ClassVar[Mapping[str, str]] = {"platform": "instagram"}
     settings: ClassVar[type[msgspec.Struct]] = Settings
     limits: ClassVar[Limits] = Limits(
@@ -66,7 +67,9 @@ class Instagram(Messaging):
         body=3 * 1024 * 1024,
         per_account=Rate(100, 1.0),
     )
-    exempt: ClassVar[Mapping[Promise, str]] = {}
+    exempt: ClassVar[Mapping[Promise, str]] = {
+        "thread": "an answer goes into the customer's chat, but Instagram documents no way to point at one message of it",
+    }
 
     def __init__(self, account: str, settings: Settings) -> None:
         self._login = settings.login

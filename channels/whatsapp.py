@@ -212,8 +212,8 @@ class WhatsApp:
     async def _post(self, out: Outbound, content: Mapping[str, Any], tools: Tools) -> Receipt:
         number, _, user = out.thread.partition("/")
         value = {"messaging_product": "whatsapp", "recipient_type": "individual", **_recipient(user), **content}
-        if out.reply_to:
-            value["context"] = {"message_id": out.reply_to}
+        if answered := _meta.answerable(out.reply_to):
+            value["context"] = {"message_id": answered}
         if len(out.key) <= MAX_KEY:
             value["biz_opaque_callback_data"] = out.key
         answer = await self._graph.post(tools, f"{number}/messages", value)

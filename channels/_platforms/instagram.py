@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from channels._platforms._graph import TOKEN
+from aiohttp import web
+
+from channels._platforms._graph import TOKEN, Refusal
 from channels._platforms._messaging import MessagingPlatform
 from channels._platforms.base import Person
 
@@ -26,6 +28,11 @@ class Instagram(MessagingPlatform):
     @property
     def settings(self) -> dict[str, Any]:
         return {**self.common, "accounts": {ACCOUNT: TOKEN}, "human_agent": self.human_agent}
+
+    async def _send(self, request: web.Request) -> dict[str, Any]:
+        if "reply_to" in await request.json():
+            raise Refusal(100, "unexpected parameter reply_to")
+        return await super()._send(request)
 
     def message_id(self) -> str:
         return f"aWdfZAsimulated{self.number()}"

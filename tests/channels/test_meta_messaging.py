@@ -232,6 +232,15 @@ def test_the_code_decides_whatever_the_status(case: Case, error: str, wanted: ty
         graph.outcome(Answer(status=403, body=f'{{"error":{{"message":"x",{error}}}}}'.encode()))
 
 
+@BOTH
+async def test_what_has_no_id_of_the_platforms_is_answered_without_pointing_at_it(case: Case, tmp_path: Path) -> None:
+    async with connected(case, tmp_path) as (platform, channel, tools):
+        for asked in ("m_1:edit:1", "event:0123", "m_2"):
+            await channel.send(out(case, reply_to=asked), tools)
+        quoted = ["m_1", "", "m_2"] if case.name == "messenger" else ["", "", ""]
+        assert [said["reply_to"] for said in platform.sent] == quoted
+
+
 # --- connecting ---------------------------------------------------------------------------------------
 
 
