@@ -65,7 +65,7 @@ export function render({ toEnd = false } = {}) {
   const changed = changes(entries);
   fill($("earlier"), entries[0]?.seq > 1 ? h("button", { class: "quiet wide", onclick: earlier }, t("earlier")) : null);
   sync($("entries"), withDays(withoutDrafts(entries)), (item) => item.key ?? item.seq,
-    (item) => JSON.stringify([item, byMessage.get(item.key), changed.get(item.seq), t("desk"), spoken(item, byMessage)]),
+    (item) => JSON.stringify([item, byMessage.get(item.key), changed.get(item.seq), t("desk"), spoken(item, byMessage), item.notice === "approval" && handing.isOpen(item)]),
     (item) => (item.day ? h("div", { class: "day" }, day(item.day)) : entry(item, byMessage, changed.get(item.seq))));
   call.render();
   const said = new Set(entries.map((item) => item.key));
@@ -202,7 +202,7 @@ export function size(bytes) {
 function notice(item) {
   if (item.notice === "linked") return h("div", { class: "notice" }, h("a", { href: `#/c/${encodeURIComponent(item.choice)}` }, t("n_linked")));
   if (item.notice === "approval" || item.notice === "action") {
-    return h("div", { class: `notice ${item.notice}` }, handing.action(item), " · ", h("time", { datetime: item.at }, clock(item.at)));
+    return h("div", { class: `notice ${item.notice}` }, handing.action(item, h("time", { datetime: item.at }, clock(item.at))));
   }
   const reason = item.notice === "handed_off" && item.choice ? ` · ${handing.reason(item.choice)}` : "";
   const summary = handing.summary(item);

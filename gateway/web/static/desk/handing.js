@@ -40,12 +40,12 @@ export function isOpen(item) {
 }
 
 // An action: asked, approved, done … A request for approval has its two buttons while nobody has decided.
-export function action(item) {
+export function action(item, time) {
   const [key, status] = item.choice.split(" ");
   const open = item.notice === "approval" && isOpen(item);
   const head = item.notice === "approval" ? t("n_approval") : t(`act_${status}`, item.author_name);
   return [
-    h("strong", {}, head),
+    h("strong", {}, head), " · ", time,
     item.text ? h("span", { class: "summary", dir: "auto" }, item.text) : null,
     open ? h("span", { class: "approve" },
       h("button", { class: "primary small", onclick: (event) => decide(event.target, key, true) }, t("approve")),
