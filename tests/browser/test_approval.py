@@ -68,5 +68,6 @@ async def test_an_agent_approves_and_the_customer_hears_of_it(tmp_path: Path, ch
             if shots:
                 await page.click(".tab >> nth=1")
                 await page.screenshot(path=f"{shots}/done.png")
+            await page.context.close()
             assert any("已办好" in text for text in await house.said(conversation))
     assert [one["data"]["approved_by"] for one in asked] == ["Mei"]
