@@ -374,7 +374,7 @@ def threading_rows(data: Path, board: Board) -> None:
     """Where the case's mark sits, and whether the mail joins. We always look in the subject and the references and
     never in bodies or files, so the peer's rows for "search also in: nothing" (subject) and "references" apply.
     """
-    mark = b"[#4711]"
+    mark = b"261122-7KQX2-M2PDA"  # our form of a case number
     carriers: dict[str, tuple[bytes, bytes]] = {
         "subject": (b"Subject: Re: " + mark + b" cup\r\n", b""),
         "body": (b"", mark),
@@ -391,7 +391,7 @@ def threading_rows(data: Path, board: Board) -> None:
     lookup = Lookup(
         by_id={"ours@shop": known}.get,
         by_thread=nothing.get,
-        by_tag={"4711": known}.get,
+        by_number={mark.decode(): known}.get,
         by_ancestor=nothing.get,
     )
     for row in rows(data / "threading.jsonl"):
