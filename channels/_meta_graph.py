@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from channels import _multipart
 from channels._meta import MetaSettings, node
 from channels.base import (
     Answer,
@@ -138,23 +139,14 @@ def _by_status(answer: Answer, *, transient: bool, code: int) -> ChannelError:
 
 def multipart(fields: Mapping[str, str], field: str, file: Attachment, data: bytes) -> tuple[str, bytes]:
     """A form with one file as (content type, body)."""
-    mark = hashlib.sha256(data).hexdigest()[:40]  # not in the data, and the same for a repeat
-    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; filename="{_plain(file.name)}"\r\n'
-    head += f"Content-Type: {_type(file)}\r\n\r\n"
-    body = "".join(parts).encode() + head.encode() + data + f"\r\n--{mark}--\r\n".encode()
-    return f"multipart/form-data; boundary={mark}", body
+    headers, body = _multipart.form(fields, [_multipart.Part(field, _plain(file.name), file.type, data)])
+    return headers["content-type"], body
 
 
 def _plain(name: str) -> str:
-    """A file name without what would end the line or the quotes; Instagram takes ASCII names only."""
+    """Instagram takes ASCII names only."""
     kept = "".join(c for c in name if c.isascii() and (c.isalnum() or c in "._- "))
     return kept.strip(" .")[:100] or "file"
-
-
-def _type(file: Attachment) -> str:
-    kept = file.type if file.type.isascii() and file.type.isprintable() else ""
-    return kept or "application/octet-stream"
 
 
 # --- set-up -------------------------------------------------------------------------------------------
