@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from re import _constants as codes
-from re import _parser as parser
+from importlib import import_module
 from typing import Any
+
+#: Not all type checkers know these two modules.
+codes: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 #: Repeats up to this many are counted as bounded.
 _FEW = 64
