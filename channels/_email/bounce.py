@@ -48,6 +48,8 @@ def read(parts: list[Part], text: str, headers: Headers) -> Bounce:
         recipients = [
             r for part in parts if "delivery-status" in part.type or part.type == "text/plain" for r in _reported(part)
         ]
+    if "x-apple-unsubscribe" in headers:  # Apple Mail writes in its owner's name
+        recipients += [Recipient(email=e, action="complaint", reason="unsubscribe") for e in _senders(headers)]
     original = _original(parts)
     message_id = ids.one(original.first("message-id")) if original else ""
     references = ids.many(original.all("references") + original.all("in-reply-to")) if original else ()
@@ -77,6 +79,10 @@ def _reported(part: Part) -> Iterator[Recipient]:
             status=status.group(1) if status else "",
             reason=re.sub(r"^\s*\w+\s*;\s*", "", reason)[:500],
         )
+
+
+def _senders(headers: Headers) -> list[str]:
+    return _ADDRESS.findall(headers.text("from"))[:1]
 
 
 def _complained(part: Part) -> Iterator[Recipient]:
