@@ -135,11 +135,13 @@ class Platform(ABC):
         """Files that can be fetched, by the platform's id."""
         self.answers: list[int] = []
         """What the gateway answered to deliveries, 0 for no answer."""
+        self.given_up: list[Any] = []
+        """Events that the platform does not deliver any more: the gateway did not take them in time."""
         self.held: list[Any] = []
         """Events that wait to be asked for."""
         self.arrived = asyncio.Event()
         """Set when there is something held."""
-        self._chance = random.Random(seed)  # noqa: S311 - plays faults, guards nothing
+        self._chance = random.Random(f"{self.name} {seed}")  # noqa: S311 - plays faults, guards nothing
         self._last = 1000
         self._turn = asyncio.Lock()
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -379,6 +381,7 @@ class Platform(ABC):
             if 200 <= status < 300 and not self.happens("lost"):
                 return
             await self.pause(pause)
+        self.given_up.append(event)
 
     async def post(self, call: Call) -> int:
         """Make a request to the gateway; its status, 0 where no answer came."""

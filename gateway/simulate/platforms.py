@@ -37,7 +37,14 @@ class Running:
     """
 
     def __init__(
-        self, wanted: Sequence[str], *, gateway: str, host: str = "127.0.0.1", port: int = 0, polled: bool = False
+        self,
+        wanted: Sequence[str],
+        *,
+        gateway: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        polled: bool = False,
+        pace: float = 1.0,
     ) -> None:
         self.platforms: dict[str, Platform] = {}
         self.left_out: dict[str, str] = {}
@@ -50,7 +57,7 @@ class Running:
                 self.left_out[name] = str(err)
                 continue
             own = port + known.index(name) if port else 0
-            self.platforms[name] = load(name)(door=door, host=host, port=own)
+            self.platforms[name] = load(name)(door=door, host=host, port=own, pace=pace)
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Running:
