@@ -33,6 +33,7 @@ from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
 from gateway.pull import Pull
+from gateway.reloading import Reloading
 from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
 from gateway.store.base import Store
@@ -71,6 +72,8 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
     Calendar(config.company)  # a calendar that cannot be read must stop the start, not the first complaint
     keys = Keys(Secret(config.secret))
     store = store or SqliteStore(loaded.data / "allears.db", clock=clock)
+    knowledge = loaded.path(config.bot.knowledge) if config.bot.knowledge else None
+    rules = loaded.path(config.bot.rules) if config.bot.rules else None
     return Gateway(
         config=config,
         store=store,
@@ -83,8 +86,10 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
         channels=_channels(loaded, keys, store),
         sinks=_sinks(loaded),
         systems={name: System(name, settings) for name, settings in system_settings(loaded)},
-        knowledge=read_knowledge(loaded.path(config.bot.knowledge) if config.bot.knowledge else None),
-        rules=read_rules(loaded.path(config.bot.rules) if config.bot.rules else None),
+        knowledge=read_knowledge(knowledge),
+        rules=read_rules(rules),
+        knowledge_folder=knowledge,
+        rules_folder=rules,
         clock=clock,
     )
 
@@ -121,7 +126,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 async def _working(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if _is_asked(channel)]
-    kinds = (Flow, Fetching, Hearing, Listening, Outbox, Leases, Housekeeping, Linking)
+    kinds = (Flow, Fetching, Hearing, Listening, Outbox, Leases, Housekeeping, Linking, Reloading)
     own: tuple[Worker, ...] = tuple(kind(gateway) for kind in kinds)
     phones = [channel for channel in gateway.channels.values() if isinstance(channel, Phone)]
     lines = [AudioSocket(app[CALLS], phone) for phone in phones if phone.audiosocket]

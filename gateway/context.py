@@ -48,6 +48,9 @@ class Gateway:
     sinks: Mapping[str, Sink]
     knowledge: Knowledge
     rules: Rules
+    knowledge_folder: Path | None = None
+    rules_folder: Path | None = None
+    """Where the knowledge and the rules are the user's own; None: those that come along."""
     systems: Mapping[str, System] = field(default_factory=dict)
     """The company's own systems, where actions are carried out."""
     shelf: Path = Path("models")
