@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_FOLDER ?= var
 
-.PHONY: run test check bench crash model format lock clean help
+.PHONY: run test check bench crash day model format lock clean help
 
 help:            ## Show what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -29,6 +29,9 @@ bench: $(VENV)/dev.stamp    ## Measure speed and memory beside their limits (tak
 
 crash: $(VENV)/dev.stamp    ## Kill the server 200 times under load and count what is lost (takes minutes)
 	$(BIN)/python -m tests.crash --kills 200
+
+day: $(VENV)/dev.stamp      ## A day on every simulated platform, with faults and two kills (takes minutes)
+	$(BIN)/python -m tests.crash.day
 
 model: $(VENV)/dev.stamp    ## Build the tiny speech model of the tests anew (wants espeak-ng; takes minutes)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m transcription.tiny.build

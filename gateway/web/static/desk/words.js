@@ -288,6 +288,7 @@ const WORDS = {
   j_handed_off: ["handed to a person", "转人工", "轉人工"], j_handed_back: ["handed back", "转回", "轉回"],
   j_linked_repeat: ["linked as a repeat", "关联为重复投诉", "關聯為重複投訴"], j_linked_incident: ["joined to an incident", "归入关联事件", "歸入關聯事件"],
   j_unlinked_repeat: ["said it is no repeat", "认定并非重复", "認定並非重複"], j_unlinked_incident: ["taken out of the incident", "移出关联事件", "移出關聯事件"],
+  j_file_came: ["a file came later", "文件随后收到", "檔案隨後收到"],
   j_revealed: ["looked at covered numbers", "查看了被遮盖的号码", "查看了被遮蔽的號碼"],
   j_claimed: ["claimed", "认领", "認領"], j_wrote: ["wrote a reply", "撰写回复", "撰寫回覆"], j_replied: ["replied", "已回复", "已回覆"],
   j_closed: ["closed", "办结", "辦結"], j_reopened: ["reopened", "重新打开", "重新開啟"], j_corrected: ["corrected by hand", "人工更正", "人工更正"],
