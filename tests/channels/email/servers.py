@@ -226,7 +226,11 @@ def dovecot(**options: Any) -> Iterator[Dovecot]:
     with tempfile.TemporaryDirectory(prefix="allears-dovecot-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         server = Dovecot(Path(folder), **options)
-        server.start()
+        try:
+            server.start()
+        except subprocess.CalledProcessError:  # another process took a port between the look and the start
+            server.imaps, server.lmtp = free_port(), free_port()
+            server.start()
         try:
             yield server
         finally:
