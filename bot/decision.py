@@ -152,10 +152,12 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
 
     def called(self, language: str) -> str:
-        """The company's name in a language."""
+        """The company's name in a language, the nearest one, or its own."""
         if isinstance(self.name, str):
             return self.name
-        return self.name.get(language) or self.name.get(self.default_language) or next(iter(self.name.values()), "")
+        near = [name for other, name in self.name.items() if other[:2] == language[:2]]
+        own = self.name.get(self.default_language) or next(iter(self.name.values()), "")
+        return self.name.get(language) or next(iter(near), own)
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from bot.decision import Company
 from channels import base as channels
 from channels.base import Secret
 from gateway.sinks import base as sinks
@@ -69,9 +70,7 @@ class CompanySettings(_Section, frozen=True):
 
     def called(self, language: str = "") -> str:
         """The company's name in a language, else in its own."""
-        if isinstance(self.name, str):
-            return self.name
-        return self.name.get(language) or self.name.get(self.default_language) or next(iter(self.name.values()), "")
+        return Company(name=self.name, default_language=self.default_language).called(language)
 
 
 class DeadlineSettings(_Section, frozen=True):

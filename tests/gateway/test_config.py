@@ -97,3 +97,14 @@ def test_two_installations_never_share_a_secret() -> None:
 def test_a_secret_does_not_show_itself() -> None:
     assert SECRET not in repr(Secret(SECRET))
     assert SECRET not in repr({"token": Secret(SECRET)})
+
+
+def test_the_company_may_have_a_name_for_each_language() -> None:
+    company = config.CompanySettings(name={"en": "Lantern Shop", "zh-Hans": "灯笼小店"})
+    assert [company.called(language) for language in ("en", "zh-Hans", "zh-Hant", "fr", "")] == [
+        "Lantern Shop",
+        "灯笼小店",
+        "灯笼小店",
+        "Lantern Shop",
+        "Lantern Shop",
+    ]
