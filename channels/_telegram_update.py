@@ -205,7 +205,7 @@ def _completed(node: Any, name: str = "") -> Any:
     if not isinstance(node, dict):
         return node
     same = {"file_unique_id": node["file_id"]} if "file_id" in node else {}
-    renamed = {_RENAMED.get(key, key): value for key, value in node.items() if key not in _STANDS_FOR}
+    renamed = {_RENAMED.get(key) or key: value for key, value in node.items() if key not in _STANDS_FOR}
     kept = {key: _completed(value, key) for key, value in renamed.items()}
     return {**_DEFAULTS.get(name, {}), **same, **kept}
 

@@ -133,7 +133,9 @@ def _wants_to_know(record: ComplaintRecord) -> bool:
     return kind not in SILENT_KINDS
 
 
-def _told(gateway: Gateway, old: ComplaintRecord, new: ComplaintRecord, conversation: Conversation) -> tuple[NewSend, ...]:
+def _told(
+    gateway: Gateway, old: ComplaintRecord, new: ComplaintRecord, conversation: Conversation
+) -> tuple[NewSend, ...]:
     """What the customer reads, in their language."""
     language = _language(new, gateway.config.company.default_language)
     out = Outbound(

@@ -179,7 +179,8 @@ class _Worker:
         """The answer to a call's message. Raises :class:`Lost`."""
         await self._start()
         self.served += 1
-        answer = self._waiting[call] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
+        self._waiting[call] = answer
         try:
             await self._send(message)
             return await answer

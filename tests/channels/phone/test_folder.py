@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ import pytest
 
 from channels import _phone_call as calls
 from channels._phone_folder import DONE, FAILED, Folder
-from channels.base import Answer, Attachment, Call, Delivery, LocalFile, Refused
+from channels.base import Answer, Attachment, Call, Delivery, LocalFile, Refused, Socket
 from channels.phone import Phone, PhoneSettings
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -32,6 +32,9 @@ class Tools:
 
     async def read(self, attachment: Attachment) -> bytes:
         raise Refused("nothing is read")
+
+    def socket(self, url: str) -> AbstractAsyncContextManager[Socket]:
+        raise Refused("nothing is opened")
 
 
 def wav(size: int = 1000, *, promises: int | None = None) -> bytes:
