@@ -57,6 +57,8 @@ MARK = re.compile(r"#m(\d+)#")
 PICTURES = 0.1
 #: Longest pause between two messages in seconds, all customers together.
 PAUSE = 0.1
+#: A day in minutes: what fails is tried again soon.
+LADDER = "\n[outbox]\nladder = [0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0, 10.0, 20.0]\n"
 #: Seconds until all that is under way must have arrived.
 PATIENCE = 240.0
 
@@ -88,7 +90,7 @@ class Day:
         async with Running(names(), gateway=url, pace=self._pace) as running:
             self.books.left_out, self._platforms = running.left_out, running.platforms
             self._file = self._folder / "allears.toml"
-            self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}"))
+            self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}") + LADDER)
             await self._start()
             try:
                 await self._first_words(running.platforms)
