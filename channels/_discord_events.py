@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from channels._unread import unread
 from channels.base import PUBLIC, Attachment, Inbound, Sender
 
 #: Milliseconds between 1970 and the first second of Discord's ids.
@@ -29,9 +29,8 @@ class Reader:
             return self._read(kind, data, me)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raw = msgspec.json.encode((kind, data))
-            id = f"unread:{hashlib.sha256(raw).hexdigest()[:32]}"
-            odd = self._inbound(external_id=id, thread=id, sender=Sender(id=id), at=now, raw=raw)
-            return (msgspec.structs.replace(odd, placeholder="an event of Discord's that could not be read"),)
+            shown = "an event of Discord's that could not be read"
+            return (unread(self._channel, self._account, raw, now, shown),)
 
     def _read(self, kind: str, data: Mapping[str, Any], me: str) -> tuple[Inbound, ...]:
         if data.get("guild_id") and not self._channels:

@@ -26,6 +26,7 @@ from channels.base import (
     Tools,
     Unauthorized,
     Unknown,
+    asked_wait,
     settle,
 )
 
@@ -107,8 +108,8 @@ class Graph:
             return _by_status(answer, transient=error.get("is_transient") is True, code=code)
         text = f"{code}: {known}"
         if isinstance(known, Retry):
-            asked = answer.headers.get("retry-after", "")
-            return Retry(text, float(asked) if asked.isdecimal() else known.after, everyone=known.everyone)
+            asked = asked_wait(answer)
+            return Retry(text, known.after if asked is None else asked, everyone=known.everyone)
         return type(known)(text)
 
     def _url(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""How WeChat and WeCom sign and encrypt what they deliver.
+"""How WeChat and WeCom encrypt what they deliver.
 
 Rules: https://developers.weixin.qq.com/doc/subscription/guide/dev/push/encryption.html and
 https://developer.work.weixin.qq.com/document/path/90968. The plain ``signature`` covers no body; only the encrypted
@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Sequence
-from datetime import timedelta
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from channels.base import BadPayload, BadSignature, Request, Secret
+from channels.base import BadPayload, Secret
 
-#: A request signed longer ago than this is a replay; the platforms give up after seconds.
-MAX_AGE = timedelta(minutes=10)
 #: Characters of an EncodingAESKey: 32 bytes in base64 without the last ``=``.
 KEY_LENGTH = 43
 #: PKCS#7 with blocks of 32 bytes, whatever AES itself has.
@@ -35,24 +31,6 @@ def aes_key(encoded: Secret) -> bytes:
     if len(encoded) != KEY_LENGTH or len(key) != 32:
         raise ValueError(f"an EncodingAESKey has {KEY_LENGTH} letters and digits; copy it from the platform's console")
     return key
-
-
-def signature(*parts: str) -> str:
-    """SHA-1 over the parts, sorted by their bytes and joined, in hex."""
-    joined = b"".join(sorted(part.encode(errors="surrogateescape") for part in parts))
-    return hashlib.sha1(joined).hexdigest()  # noqa: S324 - the platforms' own scheme
-
-
-def verify(token: Secret, request: Request, *, name: str, sealed: Sequence[str] = ()) -> None:
-    """Check the signature ``name`` of the query over time, nonce and what is ``sealed``. Raises :class:`BadSignature`."""
-    query = request.query
-    good = signature(str(token), query.get("timestamp", ""), query.get("nonce", ""), *sealed)
-    if not hmac.compare_digest(query.get(name, "").encode(errors="surrogateescape"), good.encode()):
-        raise BadSignature(f"`{name}` does not fit")
-    stamp = query.get("timestamp", "")
-    said = int(stamp) if stamp.isascii() and stamp.isdigit() and len(stamp) < 12 else 0
-    if abs(request.at.timestamp() - said) > MAX_AGE.total_seconds():
-        raise BadSignature("signed too long ago, or the clock is wrong")
 
 
 def opened(keys: Sequence[bytes], receiver: str, sealed: str) -> bytes:

@@ -712,11 +712,16 @@ def settle(answer: Answer) -> None:
     if 200 <= answer.status < 300:
         return
     if answer.status == 429 or answer.status >= 500:
-        wait = answer.headers.get("retry-after", "")
-        raise Retry(f"HTTP {answer.status}", float(wait) if wait.isdigit() else None)
+        raise Retry(f"HTTP {answer.status}", asked_wait(answer))
     if answer.status in (401, 403):
         raise Unauthorized(f"HTTP {answer.status}")
     raise Refused(f"HTTP {answer.status}")
+
+
+def asked_wait(answer: Answer) -> float | None:
+    """The seconds of its ``Retry-After``, None where it names none."""
+    seconds = answer.headers.get("retry-after", "")
+    return float(seconds) if seconds.isascii() and seconds.isdigit() else None
 
 
 def names(package: str = "channels") -> list[str]:

@@ -40,6 +40,7 @@ from channels.base import (
     Secret,
     Sender,
     Tools,
+    asked_wait,
     read_json,
     settle,
 )
@@ -164,8 +165,8 @@ class Line:
         if answer.status == 409:  # it has been accepted before
             return Receipt(external_ids=(answer.headers.get("x-line-accepted-request-id", out.key),))
         if answer.status == 429:
-            asked = answer.headers.get("retry-after", "")
-            pause = float(asked) if asked.isdigit() else RATE_PAUSE
+            asked = asked_wait(answer)
+            pause = RATE_PAUSE if asked is None else asked
             raise Retry("too many messages, or the month's are used up", pause, everyone=True)
         settle(answer)
         return Receipt(external_ids=tuple(_ids(answer.body)) or (out.key,))

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from channels._slack_events import Reader, escaped, place
+from channels._unread import unread
 from channels.base import (
     Accepted,
     Answer,
@@ -39,11 +40,11 @@ from channels.base import (
     Retry,
     Route,
     Secret,
-    Sender,
     Socket,
     Tools,
     Unauthorized,
     Unknown,
+    asked_wait,
     read_json,
     settle,
 )
@@ -166,25 +167,12 @@ class Slack:
         try:
             messages = self._reader.read(payload, raw, now)
         except BadPayload:
-            messages = (self._unread(raw, now),)
+            messages = (unread(self.name, self.account, raw, now, "an event of Slack's that could not be read"),)
 
         async def ack() -> None:
             await socket.send(json.dumps({"envelope_id": id}))
 
         return Delivery(messages=messages, ack=ack)
-
-    def _unread(self, raw: bytes, now: datetime) -> Inbound:
-        id = f"unread:{hashlib.sha256(raw).hexdigest()[:32]}"
-        return Inbound(
-            channel=self.name,
-            account=self.account,
-            external_id=id,
-            thread=id,
-            sender=Sender(id=id),
-            at=now,
-            placeholder="an event of Slack's that could not be read",
-            raw=raw,
-        )
 
     async def fetching(self, attachment: Attachment, tools: Tools) -> Call:  # noqa: ARG002 - no question to ask first
         """A file of Slack's wants the bot's token; one that lies elsewhere gets none."""
@@ -308,8 +296,7 @@ def _blocks(out: Outbound) -> list[dict[str, Any]]:
 def _answered(answer: Answer) -> dict[str, Any]:
     """Slack's answer; HTTP is 200 even where ``ok`` is false."""
     if answer.status == 429:
-        wait = answer.headers.get("retry-after", "")
-        raise Retry("rate limited", float(wait) if wait.isdigit() else None, everyone=True)
+        raise Retry("rate limited", asked_wait(answer), everyone=True)
     settle(answer)
     try:
         found = msgspec.json.decode(answer.body, type=dict[str, Any])

@@ -42,6 +42,7 @@ from channels.base import (
     Tools,
     Unauthorized,
     Unknown,
+    asked_wait,
 )
 
 WHATSAPP = "whatsapp:"
@@ -313,12 +314,8 @@ def _answered(answer: Answer) -> dict[str, Any]:
         return found
     code = found.get("code")
     said = f"Twilio's error {code}" if code else f"HTTP {answer.status}"
-    if answer.status == 429:
-        wait = answer.headers.get("retry-after", "")
-        raise Retry(said, float(wait) if wait.isdigit() else None, everyone=True)
-    if answer.status >= 500:
-        wait = answer.headers.get("retry-after", "")
-        raise Retry(said, float(wait) if wait.isdigit() else None)
+    if answer.status == 429 or answer.status >= 500:
+        raise Retry(said, asked_wait(answer), everyone=answer.status == 429)
     if answer.status == 401:
         raise Unauthorized(said)
     raise CODES.get(code if isinstance(code, int) else 0, Refused)(said)

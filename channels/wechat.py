@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from channels import _wechat_crypto as crypto
+from channels._query_signature import verify
 from channels._wechat_api import Api, answered, checked
 from channels._xml import read_xml
 from channels.base import (
@@ -141,7 +142,7 @@ class WeChat:
         """WeChat shows a word of its own and wants it back. Raises :class:`BadSignature`."""
         if request.method != "GET":
             return None
-        crypto.verify(self._settings.token, request, name="signature")
+        verify(self._settings.token, request, name="signature")
         return Answer(headers={"content-type": "text/plain"}, body=request.query.get("echostr", "").encode()[:1000])
 
     def accept(self, request: Request) -> tuple[Inbound, ...]:
@@ -160,7 +161,7 @@ class WeChat:
     def _tree(self, request: Request) -> dict[str, Any]:
         """What the body says. Outside the plain mode only what was encrypted counts."""
         if self._settings.mode == "plain":
-            crypto.verify(self._settings.token, request, name="signature")
+            verify(self._settings.token, request, name="signature")
             return _read(request.body)
         if "msg_signature" not in request.query:
             raise BadSignature("not encrypted; set the server configuration to the safe mode")
@@ -169,7 +170,7 @@ class WeChat:
         except BadPayload:
             sealed = ""  # who cannot even sign is a stranger, not a case for the quarantine
         sealed = sealed if isinstance(sealed, str) else ""
-        crypto.verify(self._settings.token, request, name="msg_signature", sealed=[sealed])
+        verify(self._settings.token, request, name="msg_signature", sealed=[sealed])
         return _read(crypto.opened(self._keys, self._settings.app_id, sealed))
 
     def _message(self, tree: Mapping[str, Any]) -> Inbound | None:

@@ -17,6 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from channels import _wechat_crypto as crypto
+from channels._query_signature import verify
+from channels._unread import unread
 from channels._wechat_api import Api, answered, checked
 from channels._xml import read_xml
 from channels.base import (
@@ -163,7 +165,7 @@ class WeCom:
         return Answer(headers={"content-type": "text/plain"}, body=b"success")
 
     def _opened(self, request: Request, sealed: str) -> bytes:
-        crypto.verify(self._settings.token, request, name="msg_signature", sealed=[sealed])
+        verify(self._settings.token, request, name="msg_signature", sealed=[sealed])
         return crypto.opened(self._keys, self._settings.corp_id, sealed)
 
     # --- asking
@@ -213,11 +215,7 @@ class WeCom:
         try:
             found = self._read(item)
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-            id = f"unread:{hashlib.sha256(raw).hexdigest()[:32]}"
-            found = Inbound(
-                channel=self.name, account=self.account, external_id=id, thread=id, sender=Sender(id=id), at=now
-            )
-            found = msgspec.structs.replace(found, placeholder="a message of WeCom's that could not be read")
+            return unread(self.name, self.account, raw, now, "a message of WeCom's that could not be read")
         return None if found is None else msgspec.structs.replace(found, raw=raw)
 
     def _read(self, item: Mapping[str, Any]) -> Inbound | None:

@@ -8,7 +8,6 @@ a fan's name until its time is too old.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,12 +17,12 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
+from channels._query_signature import verify
 from channels.base import (
     PUBLIC,
     Accepted,
     Answer,
     BadPayload,
-    BadSignature,
     Call,
     ChannelError,
     Finding,
@@ -46,8 +45,6 @@ from channels.base import (
 )
 
 WINDOW = timedelta(hours=48)
-#: A request signed longer ago than this is a replay.
-MAX_AGE = timedelta(minutes=10)
 MAX_ECHO = 200
 #: https://open.weibo.com/wiki/Error_code
 _CREDENTIALS = frozenset({21314, 21315, 21316, 21317, 21319, 21327, 21332})
@@ -121,16 +118,7 @@ class Weibo:
         return Answer()
 
     def _verify(self, request: Request) -> None:
-        query = request.query
-        parts = (str(self._settings.app_secret), query.get("timestamp", ""), query.get("nonce", ""))
-        joined = b"".join(sorted(part.encode(errors="surrogateescape") for part in parts))
-        good = hashlib.sha1(joined).hexdigest()  # noqa: S324 - the platform's own scheme
-        if not hmac.compare_digest(query.get("signature", "").encode(errors="surrogateescape"), good.encode()):
-            raise BadSignature("`signature` does not fit")
-        stamp = query.get("timestamp", "")
-        said = int(stamp) / 1000 if stamp.isascii() and stamp.isdigit() and len(stamp) < 15 else 0
-        if abs(request.at.timestamp() - said) > MAX_AGE.total_seconds():
-            raise BadSignature("signed too long ago, or the clock is wrong")
+        verify(self._settings.app_secret, request, name="signature", per_second=1000)
 
     def _read(self, tree: Mapping[str, Any]) -> Inbound:
         kind, who = str(tree["type"]), str(int(tree["sender_id"]))

@@ -42,6 +42,7 @@ from channels.base import (
     Sender,
     Tools,
     Unknown,
+    asked_wait,
     read_json,
     settle,
 )
@@ -284,8 +285,9 @@ def _files(media: list[Mapping[str, Any]]) -> Iterator[Attachment]:
 def _check(answer: Answer, now: datetime) -> None:
     """Raises what X's status says; whoever takes no direct messages of ours is no fault of the token."""
     if answer.status == 429:
-        reset, asked = answer.headers.get("x-rate-limit-reset", ""), answer.headers.get("retry-after", "")
-        wait = float(asked) if asked.isdigit() else max(1.0, int(reset) - now.timestamp()) if reset.isdigit() else None
+        reset, wait = answer.headers.get("x-rate-limit-reset", ""), asked_wait(answer)
+        if wait is None and reset.isdigit():
+            wait = max(1.0, int(reset) - now.timestamp())
         raise Retry("rate limited", wait, everyone=True)
     if answer.status == 403:
         raise Refused("HTTP 403: they take no direct messages of ours, or the tier does not allow it")
