@@ -116,7 +116,10 @@ class Fetching:
         self._tell(one)
 
     async def _call(self, one: ToFetch) -> Call:
-        channel = self._gateway.channels.get((one.message.channel, one.message.account))
+        where = (one.message.channel, one.message.account)
+        channel = self._gateway.channels.get(where)
+        if channel is None:
+            raise Retry(f"{'/'.join(where)} is not configured (any more)")
         if isinstance(channel, FetchesFiles):
             return await channel.fetching(one.file, self._tools)
         return Call(method="GET", url=one.file.url)

@@ -135,3 +135,16 @@ async def test_what_it_is_is_looked_at_and_not_believed(town: Town, shelf: Shelf
     conversation = await town.write("see", attachments=(shelf.link(kind="image/png"),))
     await fetch(fetching)
     assert (await file_of(town, conversation)).type != "image/png"
+
+
+async def test_a_channel_that_is_taken_out_of_the_configuration_may_come_back(
+    town: Town, shelf: Shelf, fetching: Fetching, clock: Clock
+) -> None:
+    conversation = await town.write("broken", attachments=(shelf.link(),))
+    channels, town.gateway.channels = town.gateway.channels, {}
+    await fetch(fetching)
+    assert (await file_of(town, conversation)).state == "pending"
+    town.gateway.channels = channels
+    clock.go(seconds=LADDER[0] + 1)
+    await fetch(fetching)
+    assert (await file_of(town, conversation)).state == "kept"
