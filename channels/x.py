@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import html
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -49,7 +50,8 @@ from channels.base import (
 
 #: Longest post; a direct message takes 10,000 characters.
 MAX_POST = 280
-MAX_CHALLENGE = 500
+#: A challenge is signed with the secret that signs deliveries, so nothing that could be a delivery is ever signed.
+_CHALLENGE = re.compile(rb"[A-Za-z0-9_+/=.~-]{1,500}")
 #: Keys of a delivery that are nobody's words.
 HOUSEKEEPING = (
     "follow_events favorite_events block_events mute_events direct_message_mark_read_events tweet_delete_events user_event"
@@ -104,16 +106,16 @@ class X:
         """X shows a word now and then and wants it back signed (CRC)."""
         if request.method != "GET":
             return None
-        word = request.query.get("crc_token", "")
-        if not word or len(word) > MAX_CHALLENGE:
+        word = request.query.get("crc_token", "").encode(errors="surrogateescape")
+        if not _CHALLENGE.fullmatch(word):
             return Answer(status=400)
-        body = msgspec.json.encode({"response_token": self._signature(word.encode(errors="surrogateescape"))})
+        body = msgspec.json.encode({"response_token": self._signature(word)})
         return Answer(headers={"content-type": "application/json"}, body=body)
 
     def accept(self, request: Request) -> tuple[Inbound, ...]:
         """All messages and mentions of a delivery. Raises :class:`BadSignature` and :class:`BadPayload`."""
         shown = request.headers.get("x-twitter-webhooks-signature", "").encode(errors="surrogateescape")
-        if not hmac.compare_digest(shown, self._signature(request.body).encode()):
+        if _CHALLENGE.fullmatch(request.body) or not hmac.compare_digest(shown, self._signature(request.body).encode()):
             raise BadSignature("x-twitter-webhooks-signature does not fit the body")
         tree = read_json(request.body)
         try:

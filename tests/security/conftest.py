@@ -182,9 +182,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def opened(folder: Path, extra: str = "") -> AsyncIterator[House]:
+async def opened(folder: Path, extra: str = "", tables: str = "") -> AsyncIterator[House]:
     file = folder / "allears.toml"
-    file.write_text(extra + CONFIG)
+    file.write_text(extra + CONFIG + tables)
     clock = Clock()
     gateway = assemble(load(file, env={}), clock=clock)
     runner = server(application(gateway))
@@ -206,5 +206,11 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 
 @pytest.fixture
 def opening(tmp_path: Path) -> Any:
-    """Start one of your own: ``async with opening(extra) as house``; ``extra`` goes before the configuration."""
-    return lambda extra="": opened(tmp_path, extra)
+    """Start one of your own: ``async with opening(extra, tables) as house``; they go before and behind the configuration."""
+    return lambda extra="", tables="": opened(tmp_path, extra, tables)
+
+
+@pytest.fixture(scope="session")
+def open_in() -> Any:
+    """The same for a module's own fixture, which says the folder too."""
+    return opened
