@@ -273,7 +273,8 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         return {**base, "attachments": (_file(kind, id, message),), "part_of": str(album.get("id") or "")}
     if kind == "location":
         where = " ".join(str(message[name]) for name in ("title", "address") if message.get(name))
-        return {**base, "text": f"📍 {where} ({message.get('latitude')}, {message.get('longitude')})"}
+        text = f"📍 {where} ({message.get('latitude')}, {message.get('longitude')})"
+        return {**base, "text": text, "placeholder": "a location"}
     if kind == "sticker":
         return {**base, "text": str(message.get("text") or ""), "placeholder": "[sticker]"}
     return {**base, "placeholder": f"a message that is not shown here ({kind[:40]})"}

@@ -71,6 +71,8 @@ HOUSEKEEPING_OF = (
     *("template", "masssend", "publish", "kf_", "pic_", "scancode_", "subscribe_msg_", "user_", "submit_", "card_"),
     *("device_", "wifi", "poi_", "qualification_", "naming_", "annual_", "verify_", "update_", "shakearound", "guide_"),
 )
+#: What hardware sends that is bound to the account; nobody has written it.
+THINGS = "device_"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,6 +189,8 @@ class WeChat:
         )
         if kind == "event":
             return self._event(base, _text(tree["Event"]).lower())
+        if kind.startswith(THINGS):
+            return None
         if not sender:
             raise ValueError("nobody wrote it")
         return msgspec.structs.replace(base, **_content(kind, tree))
@@ -308,7 +312,7 @@ def _content(kind: str, tree: Mapping[str, Any]) -> dict[str, Any]:
         return {"attachments": (Attachment(name=name, type=type, url=f"{MEDIA}{_text(tree['MediaId'])}"),)}
     if kind == "location":
         spot = f"{_text(tree['Location_X'])}, {_text(tree['Location_Y'])}"
-        return {"text": f"📍 {tree.get('Label') or ''} ({spot})".replace("  ", " ")}
+        return {"text": f"📍 {tree.get('Label') or ''} ({spot})".replace("  ", " "), "placeholder": "a location"}
     if kind == "link":
         return {"text": "\n".join(str(tree[n]) for n in ("Title", "Description", "Url") if tree.get(n))}
     return {

@@ -344,7 +344,7 @@ def _content(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
         return {"attachments": (Attachment(name=name, type=type, url=f"{MEDIA}{_text(said['media_id'])}"),)}
     if kind == "location":
         where = " ".join(str(said[n]) for n in ("name", "address") if said.get(n))
-        return {"text": f"📍 {where} ({said.get('latitude')}, {said.get('longitude')})"}
+        return {"text": f"📍 {where} ({said.get('latitude')}, {said.get('longitude')})", "placeholder": "a location"}
     if kind == "link":
         return {"text": "\n".join(str(said[n]) for n in ("title", "desc", "url") if said.get(n))}
     return {"placeholder": f"a message that is not shown here ({kind[:40]})"}

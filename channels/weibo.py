@@ -196,7 +196,7 @@ def _content(kind: str, tree: Mapping[str, Any]) -> dict[str, Any]:
     if kind in ("text", "mention"):
         return {"text": str(tree.get("text") or "")}
     if kind == "position":
-        return {"text": f"📍 ({data.get('latitude')}, {data.get('longitude')})"}
+        return {"text": f"📍 ({data.get('latitude')}, {data.get('longitude')})", "placeholder": "a location"}
     if kind in ("image", "voice"):
         return {"text": str(tree.get("text") or ""), "placeholder": f"[{kind}]"}
     if kind == "event" and data.get("subtype") in ("follow", "unfollow", "subscribe", "unsubscribe"):

@@ -178,7 +178,7 @@ def read(**content: Any) -> Inbound:
 
 def test_places_links_and_what_cannot_be_shown() -> None:
     place = read(MsgType="location", Location_X="23.13", Location_Y="113.35", Scale=20, Label="体育西路")
-    assert place.text == "📍 体育西路 (23.13, 113.35)"
+    assert (place.text, place.placeholder) == ("📍 体育西路 (23.13, 113.35)", "a location")
     assert (
         read(MsgType="link", Title="订单", Description="", Url="https://x.example/1").text
         == "订单\nhttps://x.example/1"
@@ -186,6 +186,11 @@ def test_places_links_and_what_cannot_be_shown() -> None:
     odd = read(MsgType="hologram")
     assert (odd.text, odd.kind) == ("", "message")
     assert "hologram" in odd.placeholder
+
+
+@pytest.mark.parametrize("kind", ["device_text", "device_event", "device_status"])
+def test_what_a_bound_device_sends_is_nobodys_word(kind: str) -> None:
+    assert channel().accept(delivery(said(MsgType=kind, DeviceID="123", Content="MTIz"))) == ()
 
 
 @pytest.mark.parametrize(

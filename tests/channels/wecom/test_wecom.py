@@ -132,7 +132,7 @@ async def test_kinds_of_messages(tools: GatewayTools) -> None:
             {"msgid": "f", "odd": True},
         ]
         place, file, menu, unknown, own, unread = (await pages(channel(**platform.settings), tools))[0]
-        assert place.text == "📍 体育西路站 天河区 (23.1, 113.3)"
+        assert (place.text, place.placeholder) == ("📍 体育西路站 天河区 (23.1, 113.3)", "a location")
         assert file.attachments[0].url == "media:F"
         assert (menu.text, menu.choice) == ("退款", "refund")
         assert "channels_shop_product" in unknown.placeholder
