@@ -6,9 +6,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-#: What would end a header or a quoted name.
-_BREAKING = str.maketrans({"\r": "%0D", "\n": "%0A", '"': "%22"})
-
 
 class Part(NamedTuple):
     """A file under the name of its field."""
@@ -34,9 +31,14 @@ def _field(boundary: str, name: str, value: str) -> bytes:
 
 
 def _file(boundary: str, file: Part) -> bytes:
-    name, type = (file.name or "file").translate(_BREAKING), file.type or "application/octet-stream"
+    name, type = _plain(file.name) or "file", _plain(file.type) or "application/octet-stream"
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{file.field}"; filename="{name}"\r\n'
-        f"Content-Type: {type.translate(_BREAKING)}\r\n\r\n"
+        f"Content-Type: {type}\r\n\r\n"
     )
     return head.encode(errors="replace") + file.data + b"\r\n"
+
+
+def _plain(name: str) -> str:
+    """Without what would end a header or a quoted name: people read the name, so nothing is put in its place."""
+    return "".join(c for c in name if c.isprintable() and c not in '"\\')

@@ -6,7 +6,6 @@ errors of ``channels.base`` with texts of Telegram's that name no customer and n
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from telegram.error import (
 )
 from telegram.request import BaseRequest, RequestData
 
+from channels._multipart import Part, form
 from channels.base import Call, ChannelError, Refused, Retry, Secret, Tools, Unauthorized, Unknown, settle
 
 #: Seconds for a call, and for one that carries a file.
@@ -139,22 +139,10 @@ def _encoded(data: RequestData | None) -> tuple[dict[str, str], bytes]:
     if data is None:
         return {}, b""
     if not data.contains_files:
-        form = {"content-type": "application/x-www-form-urlencoded"}
-        return form, data.url_encoded_parameters().encode()
-    parts = [_part(name, value.encode(), "") for name, value in data.json_parameters.items()]
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        return headers, data.url_encoded_parameters().encode()
+    files = []
     for name, (file, content, kind) in data.multipart_data.items():
         assert isinstance(content, bytes)
-        parts.append(_part(name, content, file, kind))
-    whole = b"".join(parts)
-    boundary = hashlib.sha256(whole).hexdigest()  # it stands in nothing that it is the hash of
-    mark = b"--" + boundary.encode()
-    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
-    return {"content-type": f"multipart/form-data; boundary={boundary}"}, body
-
-
-def _part(name: str, content: bytes, file: str, kind: str = "") -> bytes:
-    head = f'Content-Disposition: form-data; name="{name}"'
-    if file:
-        plain = "".join(c for c in file if c.isprintable() and c not in '"\\')
-        head += f'; filename="{plain}"\r\nContent-Type: {kind or "application/octet-stream"}'
-    return head.encode() + b"\r\n\r\n" + content
+        files.append(Part(name, file, kind, content))
+    return form(data.json_parameters, files)
