@@ -126,7 +126,7 @@ class Recording:
             self.channels = 1
 
     def _decoded(self) -> Generator[Samples, None, None]:
-        """A codec's frames are a fiftieth of a second; FFmpeg joins them for a fifth of what it costs here."""
+        """A codec's frames are a fiftieth of a second; FFmpeg joins them to pieces."""
         layout, size = "stereo" if self.channels == 2 else "mono", int(self._rate * PIECE_SECONDS)
         resampler = AudioResampler(format="s16p", layout=layout, rate=self._rate, frame_size=size)
         try:
