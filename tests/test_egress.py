@@ -16,6 +16,7 @@ from channels.base import Call, Refused, Retry, Unauthorized, Unknown
 from gateway.blobs import Blobs
 from gateway.egress import MAX_ANSWER, Egress, allowed
 from gateway.tools import GatewayTools
+from tests.ports import free_port
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -238,9 +239,7 @@ async def test_no_proxy_of_the_environment(server: Server, strict: Egress, monke
 
 
 async def test_nothing_listens_is_try_again(egress: Egress) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(Retry):
         await egress.http(Call(url=f"http://127.0.0.1:{port}/"))
 

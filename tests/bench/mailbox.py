@@ -23,9 +23,10 @@ from aioimaplib import IMAP4_SSL  # type: ignore[import-untyped]
 
 from gateway.context import utc_now
 from tests.bench import home, messages
-from tests.bench.process import Server, cpu, free_port
+from tests.bench.process import Server, cpu
 from tests.bench.rounds import Sizes, Tell
 from tests.channels.email.servers import DOVECOT, PASSWORD, Dovecot, dovecot
+from tests.ports import free_port
 
 #: Mails that the bare library fetches in one command: more overflow its stack.
 SLICE = 100

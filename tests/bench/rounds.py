@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import home
-from tests.bench.process import Load, Server, free_port
+from tests.bench.process import Load, Server
+from tests.ports import free_port
 
 Tell = Callable[[str], None]
 #: Seconds without progress after which the full way counts as stuck.

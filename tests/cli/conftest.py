@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.main import main
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,9 +41,7 @@ class Shell:
         self.folder, self._capsys = folder, capsys
         self.config = folder / "allears.toml"
         self.token = ""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
 
     def init(self) -> None:

@@ -20,8 +20,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp.test_utils import unused_port
-
 from channels._platforms.base import File, Platform
 from channels.base import Inbound
 from gateway import config
@@ -29,6 +27,7 @@ from gateway.cli.operate import perform_anywhere
 from gateway.operations import OperationError
 from gateway.simulate.platforms import Running, names, whole
 from gateway.store.sqlite import SqliteStore
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 TEXTS = (
@@ -81,7 +80,7 @@ class Day:
     def __init__(self, folder: Path, *, messages: int, kills: int = 2, seed: int = 1, pace: float = 0.2) -> None:
         self._folder, self._messages, self._kills, self._pace = folder, messages, kills, pace
         self._chance = random.Random(seed)
-        self._port = unused_port()
+        self._port = free_port()
         self._server: asyncio.subprocess.Process | None = None
         self.books = Books()
 

@@ -8,7 +8,6 @@ import itertools
 import os
 import random
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from gateway.store.sqlite import SqliteStore
 from tests.crash.receiver import Receiver
 from tests.crash.traffic import Caller, DeskAgent, Garbler, Ledger, Visitor, World
 from tests.crash.verdict import Verdict, judge
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 #: Every commit that the traffic causes, by the store's name for it.
@@ -97,7 +97,7 @@ class Run:
     def __init__(self, folder: Path, *, kills: int, customers: int = 20, agents: int = 2, seed: int = 1) -> None:
         self._folder, self._kills, self._customers, self._agents = folder, kills, customers, agents
         self._chance = random.Random(seed)
-        self._port = _free_port()
+        self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
 
     async def carry_out(self, tell: Callable[[str], None] = lambda _: None) -> Report:
@@ -225,10 +225,3 @@ class Run:
             return await judge(store, ledger, receiver, visitors)
         finally:
             await store.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

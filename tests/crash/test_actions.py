@@ -11,7 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
+
+from tests.ports import free_port
 
 TOKEN = "a-token-of-the-tests"
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -114,7 +116,7 @@ class Customer:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("fuse", FUSES)
 async def test_a_refund_is_paid_once_and_told_once(tmp_path: Path, fuse: str) -> None:
-    shop, port = Shop(), unused_port()
+    shop, port = Shop(), free_port()
     app = web.Application()
     app.router.add_post("/actions", shop.act)
     async with TestServer(app) as system, aiohttp.ClientSession() as session:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from bot.decision import ActionResult
 from channels import _standard_webhooks as webhooks
@@ -23,6 +23,7 @@ from gateway.desk import approvals
 from gateway.desk.actions import DeskError
 from gateway.store.base import BOT, NOBODY, Agent
 from tests.gateway.conftest import CONFIG, Clock, Town
+from tests.ports import free_port
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 AGENT = Agent(id="a1", login="li", name="Li", role="agent")
@@ -262,7 +263,7 @@ async def test_a_system_that_stays_silent_is_given_up_in_doubt(
 
 
 async def test_a_system_that_is_down_ends_with_a_person(tmp_path: Path, clock: Clock) -> None:
-    async with Opened(tmp_path, clock, f"http://127.0.0.1:{unused_port()}/actions") as town:
+    async with Opened(tmp_path, clock, f"http://127.0.0.1:{free_port()}/actions") as town:
         conversation = await town.write("track order 20261120001234 please")
         for _ in range(8):
             clock.go(seconds=10)
@@ -318,3 +319,19 @@ async def test_of_an_erased_person_nothing_comes_back(
     assert len(company[0].asked) == 1
     await report(shop.gateway, conversation, ActionResult(key="x", status="done"))
     assert not any(line.text for line in await shop.lines(conversation))
+
+
+@pytest.mark.parametrize("between", [(), ("yes",)], ids=["one case", "the next case"])
+async def test_many_small_payments_are_no_way_around_the_limit(
+    shop: Town, company: tuple[Company, TestServer], between: tuple[str, ...]
+) -> None:
+    for text in ("pay me back 80 yuan for order 20261120001234", "yes", *between):
+        await shop.write(text)
+        await shop.work()
+    for sum in (79, 78):
+        for text in (f"pay me back {sum} yuan for order 20261120001234", "yes"):
+            conversation = await shop.write(text)
+            await shop.work()
+    assert [body["data"]["values"]["amount"] for _, body in company[0].asked] == ["80 CNY"]
+    print([(l.kind,l.text,l.notice,l.choice) for l in await shop.gateway.store.timeline(conversation)])
+    assert [line for line in await shop.lines(conversation, "notice") if line.notice == "approval"]

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import socket
 import sqlite3
 import sys
 import uuid
@@ -30,6 +29,7 @@ from gateway.store.base import NotFound, conversation_id
 from normalizer.record import ComplaintRecord
 from tests.gateway import live_lines as lines
 from tests.gateway.live_lines import sound
+from tests.ports import free_port
 from transcription import model_folder
 
 if not os.environ.get("REQUIRE_TEST_SERVERS"):
@@ -94,8 +94,7 @@ class Office:
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     file = tmp_path / "allears.toml"
     file.write_text(CONFIG.format(port=port))
     loaded = config.load(file, env={})
@@ -506,8 +505,7 @@ def _rows(database: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_server_that_ends_in_the_middle_of_a_call(tmp_path: Path, end: signal.Signals) -> None:
     """What was on the disk ends in one record after the restart, heard once."""
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     file, database = tmp_path / "allears.toml", tmp_path / "data" / "allears.db"
     file.write_text(f'listen = "127.0.0.1:{port}"\n' + CONFIG.format(port=0).replace("https://intake.example", ""))
     model_folder.use(tmp_path / "models", model_folder.TINY)

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -22,6 +21,7 @@ from gateway.app import application, assemble
 from gateway.context import GATEWAY, Gateway
 from gateway.uploads import LIFE, MAX_OPEN
 from gateway.web.uploads import PATH, UPLOADS, VERSION
+from tests.ports import free_port
 
 SPEECH = Path(__file__).parents[1] / "transcription" / "speech"
 CALL = (SPEECH / "call.flac").read_bytes()
@@ -210,9 +210,7 @@ async def test_a_full_disk_is_told_and_it_is_gone_on_with(server: TestClient[Any
 
 async def test_kill_in_the_middle_of_a_piece(tmp_path: Path) -> None:
     """kill -9 of the real server while it writes: the next one goes on where the disk stands."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     file = tmp_path / "allears.toml"
     file.write_text(CONFIG.replace("PORT", str(port)))
     env = {name: value for name, value in os.environ.items() if not name.startswith(config.ENV_PREFIX)}

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operation.md"
@@ -91,9 +92,7 @@ def test_backup_while_it_runs_and_restore(tmp_path: Path) -> None:
     told = shell("allears init gateway", tmp_path, env)
     token = re.search(r"aat_\S+", told)
     assert token
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "allears.toml"
     config.write_text(config.read_text().replace(":8080", f":{port}"))
     with serving(folder, env, port):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from gateway.app import assemble
 from gateway.config import ConfigError, load
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECRET = "0123456789012345678901234567890123456789"
@@ -134,9 +134,7 @@ class Day:
             "very-private.png",
             SECRET,
         ]
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     async def allears(self, *args: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from channels._platforms.base import ACTS, FAULTS, Platform, load
 from gateway import config
@@ -18,6 +18,7 @@ from gateway.app import application, assemble
 from gateway.cli.main import main
 from gateway.context import GATEWAY
 from gateway.simulate.platforms import ACCOUNT, Running, names, toml, whole
+from tests.ports import free_port
 
 SECONDS = 60.0
 
@@ -42,7 +43,7 @@ async def _answered(platforms: dict[str, Platform]) -> list[str]:
 
 
 async def test_every_platform_gets_an_answer(tmp_path: Path) -> None:
-    port = unused_port()
+    port = free_port()
     async with Running(names(), gateway=f"http://127.0.0.1:{port}") as running:
         file = tmp_path / "allears.toml"
         file.write_text(whole(running.tables(), f"127.0.0.1:{port}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from channels.base import Button, ChannelError, Outbound, Refused, Retry, Secret
 from gateway.blobs import Blobs
 from gateway.egress import Egress
 from gateway.tools import GatewayTools
+from tests.ports import free_port
 
 SECRET = Secret("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -41,12 +41,6 @@ class Receiver:
             request.transport.abort()
             return web.Response()
         return web.Response(status=status, headers=headers)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture

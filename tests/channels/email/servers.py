@@ -24,6 +24,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from tests.ports import free_port
+
 DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
 PASSWORD = "a-password-of-the-tests"
 USERS = ("desk", "other", "customer")
@@ -95,13 +97,6 @@ def missing(what: str) -> None:
     pytest.skip(f"{what} is not installed")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def certificate(folder: Path, name: str = "localhost") -> Path:
     """A certificate that signs itself; the file to trust."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,11 +118,22 @@ class Dovecot:
     lmtp: int = field(default_factory=free_port)
 
     def start(self) -> None:
-        """Write the configuration and start; returns when it answers."""
+        """Write the configuration and start; returns when it answers. Raises RuntimeError with what its log says."""
         if not Path(DOVECOT).exists():
             missing("dovecot-imapd")
         if not (self.folder / "cert.pem").exists():
             certificate(self.folder)
+        for _ in range(3):  # a process outside of the tests may come to a port first
+            self._configure()
+            if self._launch():
+                _until_it_answers(self.imaps)
+                _until_it_answers(self.lmtp)
+                return
+            self.imaps, self.lmtp = free_port(), free_port()
+        log = self.folder / "dovecot.log"
+        raise RuntimeError(f"Dovecot does not start: {log.read_text() if log.exists() else 'and wrote no log'}")
+
+    def _configure(self) -> None:
         user, group = pwd.getpwuid(OWNER[0]).pw_name, grp.getgrgid(OWNER[1]).gr_name
         (self.folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in USERS))
         (self.folder / "dovecot.conf").write_text(
@@ -143,13 +149,14 @@ class Dovecot:
                 extra=self.extra,
             )
         )
+
+    def _launch(self) -> bool:
         for path in (self.folder, *self.folder.rglob("*")):
             os.chown(path, *OWNER)
         quiet = subprocess.DEVNULL  # the daemon keeps what it inherits: a pipe would never end
         command = [DOVECOT, "-c", str(self.folder / "dovecot.conf")]
         drop: dict[str, Any] = {"user": OWNER[0], "group": OWNER[1], "extra_groups": []} if os.getuid() == 0 else {}
-        subprocess.run(command, check=True, stdout=quiet, stderr=quiet, **drop)
-        _until_it_answers(self.imaps)
+        return subprocess.run(command, check=False, stdout=quiet, stderr=quiet, **drop).returncode == 0
 
     def stop(self) -> None:
         """End it hard: it would wait seconds for its clients."""
@@ -213,7 +220,8 @@ class Dovecot:
 
 
 def _until_it_answers(port: int) -> None:
-    for _ in range(200):
+    until = time.monotonic() + 60  # so long only on a machine that has much else to do
+    while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.02)
@@ -228,10 +236,6 @@ def dovecot(**options: Any) -> Iterator[Dovecot]:
         server = Dovecot(Path(folder), **options)
         try:
             server.start()
-        except subprocess.CalledProcessError:  # another process took a port between the look and the start
-            server.imaps, server.lmtp = free_port(), free_port()
-            server.start()
-        try:
             yield server
         finally:
             server.stop()
