@@ -124,7 +124,7 @@ class OutboxSettings(_Section, frozen=True):
     ladder: Annotated[
         tuple[float, ...],
         Meta(description="Seconds to wait after each failed attempt; after the last one the row is a dead letter."),
-    ] = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+    ] = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 
 
 class EgressSettings(_Section, frozen=True):
