@@ -137,8 +137,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def anew(self) -> State:
-        """For the next case of the same person: what they have told of themselves stays."""
-        return State(language=self.language, opted_out=self.opted_out)
+        """For the next case of the same person: what they have told of themselves stays, and what was done for them."""
+        return State(language=self.language, opted_out=self.opted_out, acted=self.acted)
 
 
 class Company(msgspec.Struct, frozen=True, kw_only=True):

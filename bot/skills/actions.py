@@ -19,6 +19,9 @@ from bot.view import Outcome, View
 #: What a person has to hear of in every case; a refusal of theirs is their own.
 _TROUBLE = ("refused", "failed", "unknown")
 
+#: After these nothing has been paid.
+_NOT_PAID = ("refused", "failed", "declined")
+
 
 def begin(view: View, entry: Entry, action: Action, *, why: str, confidence: float) -> Outcome:
     """All values are there: the customer confirms it, or it is done at once where nothing can be spoilt."""
@@ -40,10 +43,17 @@ def _call(view: View, entry: Entry, action: Action) -> ActionCall:
     # The same payment of the same case is one payment, however often it is asked for; a change may be made again.
     what = sorted(values.items()) if action.effect == "money" else view.turn.key
     digest = hashlib.sha256(f"{view.context.number}\n{what}".encode()).hexdigest()[:24]
+    alone = action.effect != "money" or not _paid_before(view)
     return ActionCall(
         key=f"{action.name}-{digest}", name=action.name, system=action.system, values=values, entry=entry.id,
-        approval=action.wants_approval(values), summary=_summary(view, entry, values),
+        approval=action.wants_approval(values) or not alone, summary=_summary(view, entry, values),
     )  # fmt: skip
+
+
+def _paid_before(view: View) -> bool:
+    """A limit holds for a person's first payment: many small ones are one large one, and a person agrees to that."""
+    moved = {key.rpartition("-")[0] for key, what in view.state.acted.items() if what not in _NOT_PAID}
+    return any(view.knowledge.actions[name].effect == "money" for name in moved if name in view.knowledge.actions)
 
 
 def _summary(view: View, entry: Entry, values: dict[str, str]) -> str:
