@@ -9,7 +9,20 @@ from msgspec.structs import replace
 from bot.decision import Asked, Decision, Reply, Step
 from bot.failure import failed
 from bot.knowledge import Knowledge
-from bot.skills import actions, answers, callback, consent, contact, handoff, progress, quiet, slots, social, survey
+from bot.skills import (
+    actions,
+    answers,
+    callback,
+    consent,
+    contact,
+    handoff,
+    progress,
+    proof,
+    quiet,
+    slots,
+    social,
+    survey,
+)
 from bot.view import Outcome, View
 
 Rule = Callable[[View], Outcome | None]
@@ -24,6 +37,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("circles", quiet.circles),
     ("opt-out", consent.opt_out),
     ("survey", survey.answered),
+    ("elsewhere", proof.elsewhere),
     ("chaser", progress.chaser),
     ("withdrawal", progress.withdrawal),
     ("callback", callback.callback),
@@ -92,6 +106,7 @@ def _decision(view: View, outcome: Outcome, steps: list[Step]) -> Decision:
         reopen=outcome.reopen or (outcome.handoff is not None and view.is_closed),
         satisfaction=outcome.satisfaction,
         action=outcome.action,
+        prove=outcome.prove,
         entry=outcome.entry,
         confidence=outcome.confidence,
         trace=(*steps, *view.match_steps),

@@ -160,6 +160,18 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
         return self.name.get(language) or next(iter(near), own)
 
 
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """A case of another conversation that was asked for by its number. ``known``: it is proven to be this customer's.
+
+    Where it is not, nothing else is filled in, and nobody says whether there is such a case.
+    """
+
+    number: str
+    known: bool = False
+    status: str = ""
+    status_url: str = ""
+
+
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway tells the bot of the world at this turn; the bot itself has no clock.
 
@@ -177,6 +189,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "new"
     open_spans: tuple[tuple[datetime, datetime], ...] = ()
     """When people are at work in the days to come (UTC), for appointments; empty: not known."""
+    elsewhere: Elsewhere | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +204,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     satisfaction: int | None = None
     action: ActionCall | None = None
     """To be carried out, or with ``approval`` to be put before a person."""
+    prove: str = ""
+    """The number of a case that the customer is to prove theirs by a one-time code."""
     entry: str = ""
     confidence: float = 0.0
     trace: tuple[Step, ...] = ()

@@ -35,6 +35,7 @@ class Outcome:
     reopen: bool = False
     satisfaction: int | None = None
     action: ActionCall | None = None
+    prove: str = ""
     entry: str = ""
     confidence: float = 0.0
 

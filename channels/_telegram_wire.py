@@ -25,7 +25,7 @@ from telegram.error import (
 from telegram.request import BaseRequest, RequestData
 
 from channels._multipart import Part, form
-from channels.base import Call, ChannelError, Refused, Retry, Secret, Tools, Unauthorized, Unknown, settle
+from channels.base import Blocked, Call, ChannelError, Refused, Retry, Secret, Tools, Unauthorized, Unknown, settle
 
 #: Seconds for a call, and for one that carries a file.
 TIMEOUT = 30.0
@@ -99,7 +99,9 @@ def _ours(err: TelegramError) -> ChannelError:
     match err:
         case InvalidToken():
             return Unauthorized("Telegram does not know this token")
-        case Forbidden() | BadRequest():
+        case Forbidden():
+            return Blocked(err.message)
+        case BadRequest():
             return Refused(err.message)
         case Conflict():
             return Retry("a webhook is set, or another program asks for the same bot's updates")

@@ -99,6 +99,10 @@ class Refused(ChannelError):
     """The platform said no for good: park the message and show it to a person."""
 
 
+class Blocked(Refused):
+    """The customer has closed this way to them: find another road or hand off."""
+
+
 class Expired(ChannelError):
     """The reply window is over: find another road or hand off."""
 

@@ -22,6 +22,7 @@ from channels.base import (
     Answer,
     Attachment,
     BadPayload,
+    Blocked,
     Call,
     ChannelError,
     DeliveryState,
@@ -62,6 +63,7 @@ STATES: Mapping[str, DeliveryState] = {
 CODES: Mapping[int, type[ChannelError]] = {
     20003: Unauthorized,
     21606: Unauthorized,
+    21610: Blocked,
     63016: Expired,
 }
 EMPTY = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'

@@ -9,7 +9,7 @@ import msgspec
 
 from bot.decision import ActionCall, ActionResult, Decision, Handoff, Reply, State
 from gateway.events import OVER
-from gateway.store.base import BOT, NOBODY, Entry, JournalLine, Notice, Work, WorkItem
+from gateway.store.base import BOT, NOBODY, Code, Entry, JournalLine, NewCode, NewProof, NewSend, Notice, Work, WorkItem
 from normalizer.answered import with_answers
 from normalizer.record import ComplaintRecord, Standing
 
@@ -32,6 +32,10 @@ class Draft:
         self.answered: list[str] = []
         self.handed_off: list[str] = []
         self.actions: list[ActionCall] = []
+        self.identity = ""
+        self.proofs: list[NewProof] = []
+        self.code = work.code
+        self.codes: list[tuple[NewCode, NewSend | None]] = []
 
     def start_anew(self) -> None:
         """The last case is over: what comes now is another one."""
@@ -58,6 +62,19 @@ class Draft:
             self._act(item, decision.action)
         if decision.replies:
             self.answered.append(decision.entry)
+
+    def tried(self, item: WorkItem, code: Code) -> None:
+        """Digits were typed: right ones prove something, and everybody at the desk may know."""
+        self.code = code
+        if code.state != "right":
+            return
+        at = item.message.at
+        self.proofs.append(NewProof(one=code.identity, other=code.address, how="code", at=at, by=code.by))
+        self.notices.append(
+            Entry(seq=0, kind="notice", at=at, notice="proven", author=code.by, choice=code.address, visible=False)
+        )
+        if self.record is not None:
+            self.journal.append(line(self.record, "proven", at, code.by, {"how": "code"}))
 
     def _act(self, item: WorkItem, call: ActionCall) -> None:
         """It goes to the outbox, or before a person."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bot.knowledge import Knowledge
-from gateway import albums, spoken, wake
+from gateway import albums, codes, spoken, wake
 from gateway.context import Gateway
 from gateway.store.base import Batch, NotFound, Stale, StoreError, StoreUnavailable, Work
 from gateway.turns import Decided, Turns
@@ -67,8 +67,9 @@ class Flow:
             work = await self._heard_so_far(batch, self._whole(claimed))
             if not work.items:
                 continue
+            cases = await codes.asked_for(self._gateway, work)
             try:
-                decided.append(self._rules_in_force().decide(work, self._gateway.clock()))
+                decided.append(self._rules_in_force().decide(work, self._gateway.clock(), cases))
             except Exception as err:  # a fault in the rules must not lose the message: any kind is kept and shown
                 log.exception("flow: conversation %s could not be decided", work.conversation.id)
                 decided += await self._failed(batch, work, err)

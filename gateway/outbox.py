@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from channels.base import ChannelError, Outbound, Retry, TellsLater, Unauthorized, Unknown, Withheld
-from gateway import receipts, wake
+from gateway import codes, receipts, roads, wake
 from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
 from gateway.delivered import sent, to_a_person
@@ -30,6 +30,9 @@ RETRY_PAUSE = 30.0
 #: Begins what is written of a row that waits to hear from its platform.
 NO_NEWS = "no answer, and no news yet"
 
+#: A repeated code is the same code.
+_SAFE_TO_REPEAT = ("sink:", DESTINATION, receipts.DESTINATION, roads.DESTINATION, codes.DESTINATION)
+
 _OUTBOUND = msgspec.json.Decoder(Outbound)
 
 
@@ -42,6 +45,8 @@ class Outbox:
         self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
         self._actions = ActionCalls(gateway, self._tools)
         self._receipts = receipts.Receipts(gateway)
+        self._roads = roads.Roads(gateway)
+        self._codes = codes.Codes(gateway, self._tools)
         self._running: set[asyncio.Task[None]] = set()
         self._pace = Pace(gateway.channels, time.monotonic)
 
@@ -118,7 +123,7 @@ class Outbox:
             self._gateway.metrics.reply_latency.observe(max(0.0, waited.total_seconds()))
         if send.conversation:
             self._gateway.wake.signal(wake.conversation(send.conversation))
-        if result.state in ("dead", "unknown") and send.destination.startswith("channel:"):
+        if result.state in ("dead", "unknown") and send.destination.startswith("channel:") and not result.sends:
             await self._failed_for_good(send)
         self._gateway.wake.signal(wake.DESK)
 
@@ -135,6 +140,10 @@ class Outbox:
                 return await self._actions.attempt(send, now)
             if send.destination.startswith(receipts.DESTINATION):
                 return await self._receipts.attempt(send)
+            if send.destination.startswith(roads.DESTINATION):
+                return await self._roads.attempt(send)
+            if send.destination.startswith(codes.DESTINATION):
+                return await self._codes.attempt(send)
             if send.destination.startswith("sink:"):
                 reference = await self._to_sink(send, now)
                 return SendResult(id=send.id, state="sent", external_ids=(reference,) if reference else ())
@@ -191,8 +200,13 @@ class Outbox:
             ladder=self._settings.ladder,
             repeat=self._repeatable(send),
         )
+        another = send.destination.startswith("channel:") and following.state == "dead"
         return SendResult(
-            id=send.id, state=following.state, next_at=following.at, error=f"{type(err).__name__}: {err}".rstrip(": ")
+            id=send.id,
+            state=following.state,
+            next_at=following.at,
+            error=f"{type(err).__name__}: {err}".rstrip(": "),
+            sends=roads.request(send, err) if another else (),
         )
 
     def _news_within(self, send: Send) -> float:
@@ -208,8 +222,8 @@ class Outbox:
 
     def _repeatable(self, send: Send) -> bool:
         """Whether an attempt whose fate is unknown may be repeated without asking."""
-        if send.destination.startswith(("sink:", DESTINATION, receipts.DESTINATION)):
-            return True  # every sink and system gets an idempotency key, and a receipt is queued once
+        if send.destination.startswith(_SAFE_TO_REPEAT):
+            return True  # sinks and systems get an idempotency key, the rows of receipts and roads act once
         name, _, account = send.destination.removeprefix("channel:").partition("/")
         channel = self._gateway.channels.get((name, account))
         return (channel is not None and channel.idempotent) or REPEAT_IN_DOUBT[_OUTBOUND.decode(send.body).kind]

@@ -58,6 +58,10 @@ def outcome(
         notices=tuple(draft.notices),
         journal=tuple(draft.journal),
         trace=_ENCODE(draft.traces) if draft.traces else b"",
+        identity=draft.identity,
+        proofs=tuple(draft.proofs),
+        code=draft.code if draft.code != work.code else None,
+        codes=tuple(draft.codes),
     )
 
 

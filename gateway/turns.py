@@ -6,6 +6,7 @@ from the inbound message's key, so that doing it again after a crash makes the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,10 +14,10 @@ import msgspec
 
 from bot import failure, public
 from bot.decide import decide
-from bot.decision import Asked, Company, Context, Decision, Handoff, State, Step, Turn
-from bot.skills import calls
+from bot.decision import Asked, Company, Context, Decision, Elsewhere, Handoff, State, Step, Turn
+from bot.skills import calls, proof
 from channels.base import RecordsCalls
-from gateway import action_calls, albums, spoken
+from gateway import action_calls, albums, codes, spoken
 from gateway.calendar import Calendar
 from gateway.context import Gateway
 from gateway.draft import Draft, line, standing
@@ -24,7 +25,8 @@ from gateway.events import OVER
 from gateway.numbers import case_number
 from gateway.outcome import outcome
 from gateway.status_link import status_url
-from gateway.store.base import BOT, NOBODY, Entry, Outcome, Work, WorkItem, conversation_id
+from gateway.store import identity
+from gateway.store.base import BOT, NOBODY, AskedCase, Entry, NewProof, Outcome, Work, WorkItem, conversation_id
 from normalizer import doubts
 from normalizer.mask import mask
 from normalizer.normalize import normalize
@@ -37,6 +39,10 @@ SILENT_KINDS = frozenset({"status", "event"})
 UNANSWERED_IN_PUBLIC = frozenset({"praise", "spam"})
 #: A message so soon after the end may reopen the case; a later one opens a new one.
 REOPENS_FOR = timedelta(days=30)
+
+
+#: No case of another conversation is named.
+NONE_ASKED: Mapping[str, AskedCase] = {}
 
 
 class Decided(NamedTuple):
@@ -64,8 +70,8 @@ class Turns:
             timezone=settings.timezone,
         )
 
-    def decide(self, work: Work, now: datetime) -> Decided:
-        """Decide all open messages, in order.
+    def decide(self, work: Work, now: datetime, cases: Mapping[str, AskedCase] = NONE_ASKED) -> Decided:
+        """Decide all open messages, in order. ``cases``: those of other conversations that they name.
 
         Raises:
             Exception: whatever the rules raise; the caller keeps the message.
@@ -75,7 +81,8 @@ class Turns:
             if item.message.kind == "action":
                 self._hear_of(draft, item)
             elif item.message.kind not in SILENT_KINDS:
-                self._take(draft, work, item, now)
+                _identify(draft, item)
+                self._take(draft, work, item, now, cases)
             elif item.message.placeholder:
                 draft.show(item)
         return self._decided(draft, work, now)
@@ -113,11 +120,14 @@ class Turns:
 
     # one message
 
-    def _take(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> None:
+    def _take(self, draft: Draft, work: Work, item: WorkItem, now: datetime, cases: Mapping[str, AskedCase]) -> None:
         message, before = item.message, draft.record
+        if self._is_proof(draft, item, now, cases):
+            return
         if _is_over(before, message.at):
             draft.start_anew()
-        draft.record = self._opened(draft, item, self._normalized(draft, work, item, now), before)
+        record = self._normalized(draft, work, item, now)
+        draft.record = self._opened(draft, item, record, is_known=before is not None or work.returning)
         if message.linked:
             draft.notices.append(_link(work, item))
         if message.machine or message.kind == "delete":
@@ -131,7 +141,54 @@ class Turns:
         elif draft.owner not in (BOT, NOBODY) or not self._gateway.config.bot.enabled:
             draft.wait_for_person()
         else:
-            draft.apply(item, self._answer(draft, work, item))
+            self._go_on(draft, work, item, now, cases)
+
+    def _go_on(self, draft: Draft, work: Work, item: WorkItem, now: datetime, cases: Mapping[str, AskedCase]) -> None:
+        """The bot's turn. A case it does not know to be the customer's has to be proven theirs."""
+        decision = self._answer(draft, work, item, self._elsewhere(draft, item, cases))
+        draft.apply(item, decision)
+        if decision.prove:
+            asked = cases.get(decision.prove)
+            draft.codes.append(
+                codes.request(
+                    item.key,
+                    work.conversation,
+                    identity.identity(item.message),
+                    asked.proofs[0] if asked and asked.proofs else "",
+                    about=decision.prove,
+                    language=decision.state.language,
+                    by=BOT,
+                    now=now,
+                )
+            )
+
+    def _elsewhere(self, draft: Draft, item: WorkItem, cases: Mapping[str, AskedCase]) -> Elsewhere | None:
+        """The case of another conversation that a message names, with no more of it than its writer may know."""
+        own = draft.record.number if draft.record else ""
+        named = next((number for number in codes.numbers(item.message.text) if number != own), "")
+        return self._shown(cases.get(named), named) if named else None
+
+    def _shown(self, case: AskedCase | None, number: str, *, is_proven: bool = False) -> Elsewhere:
+        if case is None or not (case.known or is_proven):
+            return Elsewhere(number=number)
+        url = status_url(self._gateway, number)
+        return Elsewhere(number=number, known=True, status=case.status, status_url=url)
+
+    def _is_proof(self, draft: Draft, item: WorkItem, now: datetime, cases: Mapping[str, AskedCase]) -> bool:
+        """Whether a message was the answer to a one-time code: then nothing else is read from it."""
+        code, message = draft.code, item.message
+        digits = codes.typed(message.text)
+        if code is None or not digits or draft.record is None or message.kind != "message" or message.public:
+            return False
+        if not codes.is_awaited(code, now) or identity.identity(message) != code.identity or message.machine:
+            return False
+        after = codes.tried(self._gateway.keys, code, digits, now)
+        draft.tried(item, after)
+        case = self._shown(cases.get(code.about), code.about, is_proven=after.state == "right") if code.about else None
+        turn = Turn(key=item.key, text="", at=message.at, language=message.language)
+        verdict: proof.Verdict = "wrong" if after.state == "open" else after.state
+        draft.apply(item, proof.answered(self._asked(draft, turn, case), self._knowledge, verdict))
+        return True
 
     def _invite(self, draft: Draft, item: WorkItem) -> None:
         """Praise and noise need no answer in public; all else is asked into a private channel."""
@@ -144,7 +201,7 @@ class Turns:
         language = found.value if found else self._company.default_language
         draft.apply(item, public.invitation(draft.state, language, self._gateway.config.company.private_contact))
 
-    def _answer(self, draft: Draft, work: Work, item: WorkItem) -> Decision:
+    def _answer(self, draft: Draft, work: Work, item: WorkItem, elsewhere: Elsewhere | None) -> Decision:
         """What the bot decides; a recording is answered for what was heard in it."""
         message, heard = item.message, spoken.transcripts(item)
         if (work.conversation.channel, work.conversation.account) in self._calls:
@@ -163,7 +220,7 @@ class Turns:
             edited=message.kind == "edit",
         )
         assert draft.record is not None
-        asked = self._asked(draft, turn)
+        asked = self._asked(draft, turn, elsewhere)
         decision = decide(asked, self._knowledge)
         return calls.asking(asked, decision, self._knowledge) if heard else decision
 
@@ -180,9 +237,9 @@ class Turns:
         asked = self._asked(draft, Turn(key=item.key, text=item.message.text, at=item.message.at))
         return calls.thanks(asked, self._knowledge, number)
 
-    def _asked(self, draft: Draft, turn: Turn) -> Asked:
+    def _asked(self, draft: Draft, turn: Turn, elsewhere: Elsewhere | None = None) -> Asked:
         assert draft.record is not None
-        context = self._context(draft, draft.record, turn)
+        context = msgspec.structs.replace(self._context(draft, draft.record, turn), elsewhere=elsewhere)
         return Asked(turn=turn, state=draft.state, record=draft.record, context=context)
 
     def _normalized(self, draft: Draft, work: Work, item: WorkItem, now: datetime) -> ComplaintRecord:
@@ -206,13 +263,11 @@ class Turns:
         assert record is not None
         return spoken.marked(record, item)
 
-    def _opened(
-        self, draft: Draft, item: WorkItem, record: ComplaintRecord, before: ComplaintRecord | None
-    ) -> ComplaintRecord:
-        """Give a new record its number, and every record the deadlines of its urgency."""
+    def _opened(self, draft: Draft, item: WorkItem, record: ComplaintRecord, *, is_known: bool) -> ComplaintRecord:
+        """Give a new record its number, and every record the deadlines of its urgency. ``is_known``: not the first case."""
         if not record.number:
             record = msgspec.structs.replace(record, number=case_number(self._gateway.keys, item.key, item.message.at))
-            if before is not None:
+            if is_known:
                 who = msgspec.structs.replace(record.who, customer_class="returning")
                 record = msgspec.structs.replace(record, who=who)
             draft.journal.append(line(record, "opened", item.message.at, "customer", {"message": item.key}))
@@ -243,6 +298,19 @@ class Turns:
             owner=draft.owner,
             status=draft.status,
         )
+
+
+def _identify(draft: Draft, item: WorkItem) -> None:
+    """Who wrote it, and what their platform vouches for; what a machine sent says nothing of a person."""
+    message = item.message
+    if message.machine or message.kind == "delete":
+        return
+    own = identity.identity(message)
+    draft.identity = draft.identity or own
+    by = f"{message.channel}/{message.account}"
+    draft.proofs += [
+        NewProof(one=own, other=address, how=how, at=message.at, by=by) for address, how in identity.proven(message)
+    ]
 
 
 def _link(work: Work, item: WorkItem) -> Entry:

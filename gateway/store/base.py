@@ -70,6 +70,9 @@ Notice = Literal[
     "approval",
     "action",
     "linked",
+    "rerouted",
+    "code",
+    "proven",
 ]
 
 
@@ -213,6 +216,86 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     recordings: tuple[Recording, ...] = ()
 
 
+ProofHow = Literal["signed", "verified", "code"]
+CodeState = Literal["open", "right", "over"]
+#: Most codes in an hour, of one who types them and to one address.
+CODES_PER_HOUR = 3
+
+
+class NewProof(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity ``one`` is the same person as ``other`` (an address or an identity, :mod:`gateway.store.identity`)."""
+
+    one: str
+    other: str
+    how: ProofHow
+    at: datetime
+    by: str
+    """The channel account that told, or who had the code sent."""
+
+
+class Proof(NewProof, frozen=True, kw_only=True):
+    """A proof that stands, or was undone."""
+
+    n: int
+    undone_at: datetime | None = None
+    undone_by: str = ""
+
+
+class NewCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time code that ``identity`` is to type in ``conversation`` to prove that ``address`` is theirs.
+
+    ``address`` is an address or another identity; empty: none is sent and nothing typed is right, so that who asks for
+    somebody else's case cannot see whether there is one. ``about`` is the number of the case that was asked for.
+    """
+
+    id: str
+    conversation: str
+    identity: str
+    address: str
+    about: str = ""
+    language: str = ""
+    by: str
+    at: datetime
+    expires_at: datetime
+
+
+class Code(NewCode, frozen=True, kw_only=True):
+    """A code with what became of it."""
+
+    tries: int = 0
+    state: CodeState = "open"
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True):
+    """Another conversation of the same contact. ``because`` leads there proof by proof; empty: the very same account."""
+
+    conversation: Conversation
+    because: tuple[Proof, ...] = ()
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as far as proven. ``addresses`` each with the proofs that lead there; ``aliases`` the latest first.
+
+    ``identity`` is the conversation's own, empty before its first turn.
+    """
+
+    identity: str
+    addresses: tuple[tuple[str, tuple[Proof, ...]], ...] = ()
+    aliases: tuple[Alias, ...] = ()
+
+
+class AskedCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A case that somebody asks for by its number. ``known``: it is proven to be theirs.
+
+    ``proofs``: what could prove it, the best first: addresses and identities of the case's own contact.
+    """
+
+    number: str
+    status: str
+    known: bool
+    proofs: tuple[str, ...] = ()
+
+
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation with its open messages, oldest first, and all that deciding needs."""
 
@@ -222,6 +305,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The bot's state as JSON; empty at the first turn."""
     record: ComplaintRecord | None
     """The latest record, also when it is closed: the rules decide whether a message still belongs to it."""
+    returning: bool = False
+    """No record yet, but the same contact has a case in another conversation."""
+    code: Code | None = None
+    """The code that is to be typed here."""
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,6 +388,8 @@ class SendResult(msgspec.Struct, frozen=True, kw_only=True):
     entry: Entry | None = None
     left_the_house: bool = True
     journal: tuple[JournalLine, ...] = ()
+    sends: tuple[NewSend, ...] = ()
+    """Rows that follow from it, for the same conversation."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,6 +413,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     journal: tuple[JournalLine, ...] = ()
     trace: bytes = b""
     """The decisions with their traces as JSON, kept for ``allears bot why``."""
+    identity: str = ""
+    """Who writes here; the first one stays."""
+    proofs: tuple[NewProof, ...] = ()
+    """Written unless they stand, or a person has undone the same tie (but a code's proof is written then, too)."""
+    code: Code | None = None
+    """The conversation's code with what became of it. It must still be open, else :class:`Stale`."""
+    codes: tuple[tuple[NewCode, NewSend | None], ...] = ()
+    """New codes with their messages. Each closes an earlier one; one too many in an hour is kept as one never sent."""
 
 
 class Batch(Protocol):
@@ -389,6 +486,13 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     sender_name: str = ""
     email: str = ""
     phone: str = ""
+
+
+class Instead(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said in another conversation because outbox row ``send`` could not be, and ``why``."""
+
+    send: int
+    why: str
 
 
 Role = Literal["agent", "lead", "admin"]
@@ -740,10 +844,42 @@ class Store(Protocol):
         """
         ...
 
-    async def join(self, number: str, other: Joined, sends: Sequence[NewSend], *, at: datetime) -> str:
+    # who is who
+    async def contact(self, conversation: str) -> Contact:
+        """All that is proven to be the same person. A conversation without a turn yet is only itself."""
+        ...
+
+    async def conversations_of(self, node: str) -> tuple[Conversation, ...]:
+        """The conversations of an identity, or of those of whom this address is proven; the latest first."""
+        ...
+
+    async def asked_case(self, number: str, nodes: Sequence[str]) -> AskedCase | None:
+        """A case by its number, for who is known by these identities and addresses; None where there is none."""
+        ...
+
+    async def put_code(self, code: NewCode, sends: Sequence[NewSend], journal: JournalLine | None = None) -> None:
+        """Keep a code and queue its messages. Raises :class:`Conflict` when there were too many in the last hour."""
+        ...
+
+    async def code(self, id: str) -> Code: ...
+
+    async def undo_proof(self, n: int, *, at: datetime, by: str, journal: JournalLine | None = None) -> Proof:
+        """Take a proof away; the same message proves nothing any more. Raises :class:`NotFound` where none stands."""
+        ...
+
+    async def join(
+        self,
+        number: str,
+        other: Joined,
+        sends: Sequence[NewSend],
+        *,
+        at: datetime,
+        instead: Instead | None = None,
+    ) -> str:
         """Let the case go on in another conversation, and queue what is said there first; that conversation's id.
 
         It is made where there is none, and stays with its own case where it has an open one. A repeat changes nothing.
+        ``instead``: of a row that could not be sent, which is put aside; nothing happens when it is not ``dead`` any more.
         Raises :class:`NotFound` for a case whose person was erased.
         """
         ...

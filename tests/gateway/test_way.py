@@ -152,10 +152,10 @@ async def test_one_conversations_crash_does_not_stop_the_others(town: Town, monk
     good = await town.write("How long does delivery take?", thread="good", work=False)
     decide = town.flow._rules_in_force().decide
 
-    def sometimes(work: Any, now: Any) -> Any:
+    def sometimes(work: Any, now: Any, cases: Any) -> Any:
         if work.conversation.id == bad:
             raise RuntimeError("a fault of the rules")
-        return decide(work, now)
+        return decide(work, now, cases)
 
     monkeypatch.setattr(town.flow._rules_in_force(), "decide", sometimes)
     await town.flow.step()

@@ -15,7 +15,7 @@ import msgspec
 from channels.base import Attachment, Inbound, Sender
 from gateway.store.base import Entry, JournalLine
 from gateway.store.journal import canonical, erased
-from gateway.store.sqlite import files, flow, memory, outbox, recordings, records, rows
+from gateway.store.sqlite import contacts, files, flow, memory, outbox, recordings, records, rows
 from normalizer.record import Complainant, ComplaintRecord, Found, What
 
 _replace = msgspec.structs.replace
@@ -37,7 +37,7 @@ def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> 
     changed += _count(connection, "UPDATE record SET summary = '', contacts = '', numbers = '' WHERE conv = ?", conv)
     changed += _count(connection, "DELETE FROM blob_use WHERE conv = ?", conv)
     changed += recordings.erase(connection, conv) + files.erase(connection, conv)
-    changed += memory.erase(connection, conv)
+    changed += memory.erase(connection, conv) + contacts.erase(connection, conv)
     for number in numbers:
         changed += _revisions(connection, number) + _journal(connection, number)
         records.write_journal(connection, [JournalLine(number=number, what="erased", at=at, by=by)])

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.store.base import NewSend, Outcome, Stale, StoreError, Work, WorkItem
-from gateway.store.sqlite import outbox, recordings, records, rows, timeline
+from gateway.store.sqlite import contacts, outbox, recordings, records, rows, timeline
 from gateway.store.sqlite.writer import Writer
 
 #: Most open messages of one conversation in one piece of work; the rest comes with the next claim.
@@ -116,11 +116,14 @@ def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
         " WHERE conv = ? AND seq >= ? AND state = 'open' ORDER BY provider_at, id LIMIT ?",
         (conv, first, ITEMS),
     ).fetchall()
+    read = [_item(i) for i in items]
     return Work(
         conversation=rows.conversation(row),
-        items=_with_recordings(connection, [_item(i) for i in items]),
+        items=_with_recordings(connection, read),
         state=row[15],
         record=None if row[16] is None else rows.record(row[16]),
+        returning=row[16] is None and contacts.returning(connection, conv, read),
+        code=contacts.open_code(connection, conv),
     )
 
 
@@ -149,6 +152,7 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:
     conv, fence, owner = checked(connection, outcome.conversation, outcome.fence)
     _check_done(connection, conv, outcome.done)
     writes_record = outcome.record is not None and _is_next(connection, outcome)
+    contacts.settle(connection, conv, outcome, at)
     connection.executemany(
         "UPDATE inbox SET state = 'done', state_at = ?, error = '' WHERE id = ?", [(at, id) for id in outcome.done]
     )

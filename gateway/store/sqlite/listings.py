@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.store.base import ConversationLine, InboxRow, Page, Quarantined, StoreError, View
-from gateway.store.sqlite import outbox, records, rows
+from gateway.store.sqlite import contacts, outbox, records, rows
 
 _CLOSED = "c.status IN ('resolved', 'closed', 'withdrawn')"
 _OPEN = "c.status NOT IN ('resolved', 'closed', 'withdrawn')"
@@ -101,17 +101,21 @@ def search(connection: sqlite3.Connection, text: str, *, limit: int) -> Page:
 
 
 def find_person(connection: sqlite3.Connection, needle: str) -> tuple[str, ...]:
-    """Conversations of a sender id, e-mail address or phone number, also of one the text gave."""
+    """Conversations of a sender id, e-mail address or phone number, also of one the text gave; and all proven the same person's."""
     contact = records.contact(needle)
     if not contact:
         return ()
     found = connection.execute(
-        "SELECT c.id FROM conversation c WHERE c.sender = :needle OR lower(c.sender_email) = lower(:needle)"
-        " OR replace(replace(c.sender_phone, ' ', ''), '-', '') = :contact"
-        " OR c.n IN (SELECT conv FROM record WHERE instr(contacts, :mark)) ORDER BY c.n",
+        "SELECT id, wrote FROM (SELECT c.n, c.id, c.sender = :needle OR lower(c.sender_email) = lower(:needle)"
+        " OR replace(replace(c.sender_phone, ' ', ''), '-', '') = :contact AS wrote FROM conversation c)"
+        " WHERE wrote OR n IN (SELECT conv FROM record WHERE instr(contacts, :mark)) ORDER BY n",
         {"needle": needle.strip(), "contact": contact, "mark": f"\n{contact}\n"},
     ).fetchall()
-    return tuple(r[0] for r in found)
+    ids = dict.fromkeys(r[0] for r in found)
+    # Who is only spoken of in a text is not its writer: their other conversations have nothing to do with it.
+    for id in (r[0] for r in found if r[1]):
+        ids |= dict.fromkeys(alias.conversation.id for alias in contacts.contact(connection, id).aliases)
+    return tuple(ids)
 
 
 def complaint_records(

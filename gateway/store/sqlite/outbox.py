@@ -120,6 +120,8 @@ def settle(connection: sqlite3.Connection, result: SendResult, at: int) -> None:
         else:
             end(connection, result.id, lane, result.state, result.error)
         records.write_journal(connection, result.journal)
+        for send in result.sends:
+            add(connection, conv, send, send.fence, at)
 
 
 def find(

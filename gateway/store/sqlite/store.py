@@ -12,16 +12,22 @@ from channels.base import Accepted, Attachment, AttachmentState, Inbound, Memo
 from gateway.context import utc_now
 from gateway.store.base import (
     Agent,
+    AskedCase,
     Batch,
+    Code,
+    Contact,
     Conversation,
     DeskSession,
     Entry,
     Gauges,
+    Instead,
     Joined,
     JournalLine,
     LatestMessage,
+    NewCode,
     NewSend,
     Page,
+    Proof,
     Quarantined,
     Recording,
     RecordingState,
@@ -34,6 +40,7 @@ from gateway.store.base import (
     View,
 )
 from gateway.store.sqlite import (
+    contacts,
     database,
     erase,
     figures,
@@ -390,8 +397,36 @@ class SqliteStore:
             ),
         )
 
-    async def join(self, number: str, other: Joined, sends: Sequence[NewSend], *, at: datetime) -> str:
-        return await self._do("join", lambda c: joining.join(c, number, other, sends, at))
+    # --- who is who
+
+    async def contact(self, conversation: str) -> Contact:
+        return self._readers.near(lambda c: contacts.contact(c, conversation))
+
+    async def conversations_of(self, node: str) -> tuple[Conversation, ...]:
+        return self._readers.near(lambda c: contacts.conversations_of(c, node))
+
+    async def asked_case(self, number: str, nodes: Sequence[str]) -> AskedCase | None:
+        return self._readers.near(lambda c: contacts.asked_case(c, number, nodes))
+
+    async def put_code(self, code: NewCode, sends: Sequence[NewSend], journal: JournalLine | None = None) -> None:
+        await self._do("put_code", lambda c: contacts.put_code(c, code, sends, journal, self._now()))
+
+    async def code(self, id: str) -> Code:
+        return self._readers.near(lambda c: contacts.code(c, id))
+
+    async def undo_proof(self, n: int, *, at: datetime, by: str, journal: JournalLine | None = None) -> Proof:
+        return await self._do("undo_proof", lambda c: contacts.undo(c, n, at=at, by=by, journal=journal))
+
+    async def join(
+        self,
+        number: str,
+        other: Joined,
+        sends: Sequence[NewSend],
+        *,
+        at: datetime,
+        instead: Instead | None = None,
+    ) -> str:
+        return await self._do("join", lambda c: joining.join(c, number, other, sends, at, instead))
 
     async def agents(self) -> tuple[Agent, ...]:
         return self._readers.near(people.agents)
