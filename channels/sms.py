@@ -146,13 +146,15 @@ class Sms:
             at=request.at,
             raw=request.body,
         )
+        if ours and id and state in STATES:
+            return _state(base, state, fields)
         if not id or not there:
             thread = id or "event"
             return msgspec.structs.replace(
                 base, kind="event", external_id=id or f"event:{_digest(request)}", thread=thread
             )
-        if ours:
-            return _state(base, state, fields)
+        if ours:  # queued, accepted: nobody's words
+            return msgspec.structs.replace(base, kind="event", external_id=f"{id}:{state[:40]}")
         return msgspec.structs.replace(base, **_content(fields, request))
 
     def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:  # noqa: ARG002
@@ -260,9 +262,7 @@ def _sender(number: str, fields: Mapping[str, str]) -> Sender:
 
 
 def _state(base: Inbound, state: str, fields: Mapping[str, str]) -> Inbound:
-    """What became of a message of ours."""
-    if state not in STATES:
-        return msgspec.structs.replace(base, kind="event", external_id=f"{base.external_id}:{state[:40]}")
+    """What became of a message of ours, which its id names alone."""
     why = f"Twilio's error {fields['ErrorCode']}" if fields.get("ErrorCode") else ""
     return msgspec.structs.replace(
         base,
@@ -285,6 +285,7 @@ def _content(fields: Mapping[str, str], request: Request) -> dict[str, Any]:
     if fields.get("Latitude") and fields.get("Longitude"):
         where = " ".join(fields[name] for name in ("Label", "Address") if fields.get(name))
         found["text"] = f"{found['text']}\n📍 {where} ({fields['Latitude']}, {fields['Longitude']})".strip()
+        found["placeholder"] = "a location"
     if fields.get("OriginalRepliedMessageSid"):
         found["reply_to"] = fields["OriginalRepliedMessageSid"]
     if fields.get("From", "").startswith(WHATSAPP):

@@ -85,7 +85,7 @@ def test_whatsapp_through_twilio() -> None:
     )
     assert found.thread == f"whatsapp:{NUMBER}/whatsapp:{THEIRS}"
     assert (found.sender.name, found.sender.phone) == ("王芳", THEIRS)
-    assert found.text == "hi\n📍 店 (31.2, 121.4)"
+    assert (found.text, found.placeholder) == ("hi\n📍 店 (31.2, 121.4)", "a location")
     assert found.replies_until == NOW + timedelta(hours=24)
     assert read(ButtonPayload="refund").choice == "refund"
 
@@ -100,6 +100,17 @@ def test_what_became_of_ours(state: str, wanted: str) -> None:
         f"{NUMBER}/{THEIRS}",
     )
     assert found.external_id == f"SM1:{state}"
+
+
+def test_a_report_needs_no_more_than_the_id() -> None:
+    found = read(From=NUMBER, To="", MessageStatus="failed", ErrorCode="30008")
+    assert (found.kind, found.refers_to, found.delivery, found.text) == (
+        "status",
+        "SM1",
+        "failed",
+        "Twilio's error 30008",
+    )
+    assert read(From=NUMBER, MessageStatus="queued").kind == "event"
 
 
 def test_stop_is_no_complaint() -> None:
