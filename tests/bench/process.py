@@ -35,12 +35,6 @@ def pin(core: int) -> None:
     os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def cpu(pid: int) -> float:
     """CPU seconds of all threads of a process, to the nanosecond (Linux' CPUCLOCK_SCHED of the process)."""
     return time.clock_gettime((~pid << 3) | 2)

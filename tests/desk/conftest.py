@@ -137,11 +137,9 @@ class House:
 
     async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
         """Wait for something that workers do."""
-        for _ in range(400):
-            if await true():
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("it did not happen")
+        async with asyncio.timeout(60):
+            while not await true():  # noqa: ASYNC110 - what it waits for tells nobody
+                await asyncio.sleep(0.02)
 
     async def said(self, conversation: str) -> list[str]:
         """What the customer has read, oldest first."""

@@ -16,7 +16,7 @@ async def _line(browser: Any) -> Any:
 
 
 async def _until(line: Any, **wanted: Any) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             frame: dict[str, Any] = await line.receive_json()
             if wanted.items() <= frame.items():

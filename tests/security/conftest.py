@@ -114,11 +114,9 @@ class House:
         return (await self.gateway.store.conversation(conversation)).number
 
     async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
-        for _ in range(500):
-            if await true():
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("it did not happen")
+        async with asyncio.timeout(60):
+            while not await true():  # noqa: ASYNC110 - what it waits for tells nobody
+                await asyncio.sleep(0.02)
 
     async def visitor(self) -> str:
         """A session token of a new visitor."""

@@ -75,7 +75,7 @@ class Office:
         rows = sorted(found, key=lambda row: row.id)
         return [await self.gateway.store.inbox_message(row.id) for row in rows]
 
-    async def until(self, count: int, seconds: float = 20.0) -> list[Inbound]:
+    async def until(self, count: int, seconds: float = 60.0) -> list[Inbound]:
         """Wait for so many messages; then a moment more, in which no other may come."""
         await until(lambda: self._count(count), seconds)
         return await self.messages()
@@ -105,7 +105,7 @@ class Office:
         return await self.channel.send(out, self.tools)
 
 
-async def until(test: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(test: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while True:

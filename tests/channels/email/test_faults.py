@@ -31,7 +31,7 @@ async def test_a_reset_while_waiting_is_noticed_at_once(tmp_path: Path, imap: Do
         for n in range(3):
             wire.reset()
             imap.deliver(mail(f"mail {n}"))
-            await office.until(n + 1, 10)
+            await office.until(n + 1)
         assert len(await office.messages()) == 3
 
 
@@ -204,7 +204,7 @@ SELECT = ("SELECT", "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2] x\
 
 async def test_a_greeting_that_sends_us_away_is_told_at_once(tmp_path: Path) -> None:
     async with Script(tmp_path, [], greeting="* BYE too many connections") as server:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             with pytest.raises(Retry, match="too many connections"):
                 await server.connect()
 
@@ -215,7 +215,7 @@ async def test_an_expired_token_is_refused_without_hanging(tmp_path: Path) -> No
         connection = await server.connect()
 
         async def refuse_after_the_empty_line() -> None:
-            await until(lambda: "" in server.said, 3)
+            await until(lambda: "" in server.said)
 
         attempt = asyncio.create_task(connection.login_with_token("desk", "old"))
         await refuse_after_the_empty_line()

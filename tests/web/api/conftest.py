@@ -76,12 +76,10 @@ class Running:
 
     async def number(self, conversation: str) -> str:
         """The number of a conversation's record, once there is one."""
-        for _ in range(200):
-            found = await self.gateway.store.conversation(conversation)
-            if found.number:
-                return found.number
-            await asyncio.sleep(0.02)
-        raise AssertionError("no record was opened")
+        async with asyncio.timeout(60):
+            while not (found := await self.gateway.store.conversation(conversation)).number:  # noqa: ASYNC110 - polled as a client does
+                await asyncio.sleep(0.02)
+        return found.number
 
 
 @pytest.fixture

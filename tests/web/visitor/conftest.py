@@ -141,7 +141,7 @@ class Running:
         return await self.gateway.store.note(conversation, entry)
 
 
-async def until(ws: aiohttp.ClientWebSocketResponse, wanted: Any, seconds: float = 10.0) -> list[dict[str, Any]]:
+async def until(ws: aiohttp.ClientWebSocketResponse, wanted: Any, seconds: float = 60.0) -> list[dict[str, Any]]:
     """All frames up to the first that ``wanted`` says yes to."""
     frames = []
     async with asyncio.timeout(seconds):

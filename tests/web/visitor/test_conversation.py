@@ -174,7 +174,7 @@ async def test_events_by_stream_resume_by_last_event_id(house: Any) -> None:
     async def read(headers: dict[str, str], wanted: bytes) -> bytes:
         _, ticket, _ = await visitor.call("POST", "ticket")
         url, params = f"{house.url}/widget/v1/events", {"site": "lantern", **ticket}
-        async with house.session.get(url, params=params, headers=headers) as answer, asyncio.timeout(10):
+        async with house.session.get(url, params=params, headers=headers) as answer, asyncio.timeout(60):
             assert answer.status == 200
             assert answer.content_type == "text/event-stream"
             got = b""

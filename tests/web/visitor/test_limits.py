@@ -163,7 +163,7 @@ async def deaf(url: str, token: str) -> asyncio.StreamWriter:
     return writer
 
 
-async def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
+async def eventually(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what it waits for tells nobody
             await asyncio.sleep(0.02)
