@@ -23,13 +23,22 @@ async def _until(line: Any, **wanted: Any) -> dict[str, Any]:
                 return frame
 
 
+async def _open(house: Any, line: Any, conversation: str) -> None:
+    """Open it on the page, and wait until the server listens for it: what was signalled before is nobody's."""
+
+    async def heeded() -> bool:
+        return wake.conversation(conversation) in house.gateway.wake._listeners
+
+    await line.send_json({"open": conversation})
+    await house.until(heeded)
+
+
 async def test_page_is_told_of_the_queue_and_of_its_conversation(house: Any) -> None:
     conversation = await house.heard()
     mei, bob = await house.enter("mei"), await house.enter("bob")
     line = await _line(mei)
     await _until(line, look="queue")
-    await line.send_json({"open": conversation})
-    await asyncio.sleep(0.1)
+    await _open(house, line, conversation)
     await bob.act(conversation, "note", key="key-00000001", text="secret words")
     frame = await _until(line, look="conversation", conversation=conversation)
     assert "secret" not in str(frame)
@@ -42,8 +51,7 @@ async def test_typing_goes_both_ways(house: Any) -> None:
     conversation = await house.heard()
     mei = await house.enter("mei")
     line = await _line(mei)
-    await line.send_json({"open": conversation})
-    await asyncio.sleep(0.1)
+    await _open(house, line, conversation)
     house.gateway.wake.signal(wake.conversation(conversation), {"type": "typing", "who": "customer"})
     await _until(line, typing="customer", conversation=conversation)
     fence = (await mei.act(conversation, "claim"))[1]["fence"]
@@ -58,8 +66,7 @@ async def test_change_that_comes_with_a_hint_is_told(house: Any) -> None:
     conversation = await house.heard()
     mei = await house.enter("mei")
     line = await _line(mei)
-    await line.send_json({"open": conversation})
-    await asyncio.sleep(0.1)
+    await _open(house, line, conversation)
     house.gateway.wake.signal(wake.conversation(conversation), {"type": "typing", "who": "customer"})
     house.gateway.wake.signal(wake.conversation(conversation))
     await _until(line, typing="customer")
@@ -86,7 +93,7 @@ async def test_line_ends_with_its_session(house: Any) -> None:
     await _until(line, look="queue")
     await mei.post("logout")
     house.gateway.wake.signal(wake.DESK)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await line.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
     assert line.close_code == 4401
