@@ -121,6 +121,7 @@ def take(browser: Browser, link: str, folder: Path) -> None:
         say(window, text)
 
     desk = open_page(browser, link, locale="en-GB", size=WIDE)
+    desk.get_by_role("button").click()
     desk.locator("#queue").wait_for()
     desk.locator(".line").filter(has_text="电饭煲").click()
     desk.keyboard.press("c")

@@ -208,7 +208,7 @@ _PAGES: Mapping[str, Mapping[int, str]] = {
 
 def page(request: web.Request, err: ProblemError) -> web.Response:
     """The error as a plain page in the browser's language; needs no script and no style sheet."""
-    language = _language(request.headers.get("Accept-Language", ""))
+    language = language_of(request.headers.get("Accept-Language", ""))
     words = _PAGES[language]
     title = words.get(err.status, words[500] if err.status >= 500 else words[0])
     detail = f"<p>{html.escape(err.detail)}</p>" if err.detail else ""
@@ -220,7 +220,7 @@ def page(request: web.Request, err: ProblemError) -> web.Response:
     return web.Response(status=err.status, text=text, content_type="text/html")
 
 
-def _language(accept: str) -> str:
+def language_of(accept: str) -> str:
     """``zh-Hans``, ``zh-Hant`` or ``en`` from an Accept-Language header: the first that we have."""
     for part in accept.lower().split(","):
         tag = part.split(";")[0].strip()

@@ -56,6 +56,7 @@ async def test_an_agent_approves_and_the_customer_hears_of_it(tmp_path: Path, ch
                 await chromium.new_context(locale="zh-CN", viewport={"width": 1440, "height": 900})
             ).new_page()
             await page.goto(house.url + link[link.index("/desk/") :])
+            await page.click("button")
             await page.click('.line:has-text("王女士")')
             await expect(page.locator(".line .tag >> text=待审批")).to_be_visible(timeout=20_000)
             await expect(page.locator(".notice.handed_off .facts")).to_contain_text("1288 CNY")

@@ -50,6 +50,7 @@ async def enter(
     page = await context.new_page()
     page.on("pageerror", lambda error: pytest.fail(f"the page failed: {error}"))
     await page.goto(house.url + link[link.index("/desk/") :])
+    await page.click("button")
     await expect(page.locator("#queue")).to_be_visible()
     return page
 

@@ -86,7 +86,7 @@ class Browser:
 
     async def follow(self, link: str) -> int:
         """Enter by a one-time link; the status of the page's first call."""
-        await self.call("GET", self.url + link[link.index("/desk/") :])
+        await self.call("POST", self.url + link[link.index("/desk/") :])
         status, me = await self.get("me")
         if status == 200:
             self.csrf = me["csrf"]

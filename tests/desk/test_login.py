@@ -53,10 +53,26 @@ async def test_link_works_once_and_for_an_hour(house: Any) -> None:
     assert await house.browser().follow(f"{house.url}/desk/login/guess") == 401
 
 
+async def test_looking_at_a_link_does_not_spend_it(house: Any) -> None:
+    """Mail filters and messengers fetch the links that they show."""
+    agent = await house.agent("mei")
+    link = await people.new_login_link(house.gateway, agent.id)
+    path = link[link.index("/desk/") :]
+    for method in ("GET", "HEAD", "GET"):
+        status, page, headers = await house.browser().call(method, path)
+        assert status == 200
+        assert "Set-Cookie" not in headers
+    token = path.rpartition("/")[2].encode()
+    assert b"<button" in page
+    assert token not in page
+    assert (await house.browser().call("POST", path, headers={"Origin": "https://evil.example"}))[0] == 403
+    assert await house.browser().follow(link) == 200
+
+
 async def test_cookie_is_kept_from_scripts_and_other_sites(house: Any) -> None:
     agent = await house.agent("mei")
     link = await people.new_login_link(house.gateway, agent.id)
-    _, _, headers = await house.browser().call("GET", house.url + link[link.index("/desk/") :])
+    _, _, headers = await house.browser().call("POST", house.url + link[link.index("/desk/") :])
     cookie = headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
@@ -67,7 +83,7 @@ async def test_cookie_behind_https_is_secure_and_bound_to_the_host(https_house: 
     agent = await https_house.agent("mei")
     link = await people.new_login_link(https_house.gateway, agent.id)
     assert link.startswith("https://desk.example/desk/login/")
-    _, _, headers = await https_house.browser().call("GET", https_house.url + link[link.index("/desk/") :])
+    _, _, headers = await https_house.browser().call("POST", https_house.url + link[link.index("/desk/") :])
     assert headers["Set-Cookie"].startswith("__Host-allears-desk=")
     assert "Secure" in headers["Set-Cookie"]
 
@@ -143,7 +159,7 @@ async def test_wrong_logins_are_throttled(house: Any) -> None:
 
 async def test_guessed_links_are_throttled_by_address(house: Any) -> None:
     browser = house.browser()
-    answers = [(await browser.call("GET", f"/desk/login/guess{n}"))[0] for n in range(login.PER_ADDRESS + 1)]
+    answers = [(await browser.call("POST", f"/desk/login/guess{n}"))[0] for n in range(login.PER_ADDRESS + 1)]
     assert answers[-2:] == [303, 429]
 
 

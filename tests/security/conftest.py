@@ -143,7 +143,7 @@ class House:
         agent = await people.add_agent(self.gateway, login=f"{role}-{uuid.uuid4()}", name="Mei", role=role)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
             link = await people.new_login_link(self.gateway, agent.id)
-            async with session.get(self.url + link[link.index("/desk/") :], allow_redirects=False) as answer:
+            async with session.post(self.url + link[link.index("/desk/") :], allow_redirects=False) as answer:
                 assert answer.status == 303
             async with session.get(self.url + "/desk/api/me") as answer:
                 yield Desk(self, agent, session, (await answer.json())["csrf"])

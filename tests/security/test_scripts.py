@@ -121,6 +121,7 @@ async def test_at_the_desk_nothing_of_a_customer_or_colleague_runs(house: Any, p
     await house.gateway.store.quarantine("api", "main", evil.encode(), evil, headers={evil: evil}, at=house.clock())
     link = await people.new_login_link(house.gateway, agent.id)
     await page.goto(house.url + link[link.index("/desk/") :])
+    await page.click("button")
     await visit(page, f"{house.url}/desk?link={evil}#{evil}")
     await page.goto(f"{house.url}/desk#/c/{conversation}")
     await page.reload()

@@ -216,7 +216,7 @@ class Day:
             await ws.send_str("leaking-boiler")
 
     async def _agent(self) -> None:
-        async with self.session.get(self.link):
+        async with self.session.post(self.link):
             pass
         _, me = await self._ask("GET", "/desk/api/me")
         self.private += [me["csrf"], *(cookie.value for cookie in self.session.cookie_jar)]

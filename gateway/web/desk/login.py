@@ -11,10 +11,10 @@ from aiohttp import web
 from gateway.context import GATEWAY, Gateway
 from gateway.desk import passwords, people
 from gateway.store.base import Agent
-from gateway.web.desk import guard
+from gateway.web.desk import guard, link_page
 from gateway.web.desk.guard import Visit, acts
 from gateway.web.doors import remote
-from gateway.web.problems import ProblemError
+from gateway.web.problems import ProblemError, language_of
 from gateway.web.throttle import Throttle
 
 WINDOW = timedelta(minutes=15)
@@ -50,7 +50,8 @@ class Login:
         """The login's own routes."""
         return [
             web.post("/desk/api/login", self.enter),
-            web.get("/desk/login/{token}", self.follow),
+            web.get("/desk/login/{token}", shown),
+            web.post("/desk/login/{token}", self.follow),
             web.post("/desk/api/logout", acts(leave)),
             web.post("/desk/api/password", acts(self.change)),
         ]
@@ -72,8 +73,9 @@ class Login:
         return await _started(request, gateway, agent, guard.json_response({"ok": True}))
 
     async def follow(self, request: web.Request) -> web.Response:
-        """A one-time link: it works once, then it is a wrong one."""
+        """A one-time link, by its page's button: it works once, then it is a wrong one."""
         gateway = request.app[GATEWAY]
+        guard.check_origin(request)
         now, address = gateway.clock(), remote(request, gateway)
         self._check("", address, now)
         agent = await people.follow_login_link(gateway, request.match_info["token"])
@@ -111,6 +113,14 @@ class Login:
                 code="throttled",
                 seconds=seconds,
             )
+
+
+async def shown(request: web.Request) -> web.Response:
+    """The page of a one-time link, the same for one that works and one that does not."""
+    language = language_of(request.headers.get("Accept-Language", ""))
+    text = link_page.page(language, request.app[GATEWAY].config.company.called(language))
+    # Without a referrer a browser would hide from which page the button was pressed, and every press were a stranger's.
+    return web.Response(text=text, content_type="text/html", headers={"Referrer-Policy": "same-origin"})
 
 
 async def leave(visit: Visit) -> web.Response:
