@@ -73,10 +73,18 @@ async def _first(session: aiohttp.ClientSession, urls: Sequence[str], archive: P
         try:
             await _download(session, url, archive, tell)
         except (aiohttp.ClientError, TimeoutError, OSError) as err:
-            troubles.append(f"{url}: {err or type(err).__name__}")
+            troubles.append(f"{url}: {_told(err, archive)}")
         else:
             return url
     raise ModelError("; ".join(troubles) or "there is no mirror; set [speech] mirrors")
+
+
+def _told(err: Exception, archive: Path) -> str:
+    """What went wrong, and that nothing of what came is lost."""
+    got = archive.stat().st_size if archive.exists() else 0
+    if not got or isinstance(err, aiohttp.ClientResponseError):
+        return str(err) or type(err).__name__
+    return f"the connection broke after {got / 1e6:.0f} MB; run the command again, it goes on from there"
 
 
 async def _download(session: aiohttp.ClientSession, url: str, archive: Path, tell: Tell) -> None:
@@ -87,7 +95,7 @@ async def _download(session: aiohttp.ClientSession, url: str, archive: Path, tel
             return
         response.raise_for_status()
         there = there if response.status == 206 else 0
-        total = there + (response.content_length or 0)
+        total = there + response.content_length if response.content_length else 0
         if total > MAX_ARCHIVE:
             raise ModelError(f"{url}: larger than {MAX_ARCHIVE} bytes")
         _note(archive, response.headers.get("ETag", ""))

@@ -83,7 +83,7 @@ def _pull(args: argparse.Namespace, folder: Path) -> int:
                 mirrors,
                 sha256=args.sha256,
                 languages=tuple(args.language),
-                tell=lambda done, total: bar.show(done, total, f"{done / _MEGA:.0f} of {total / _MEGA:.0f} MB"),
+                tell=lambda done, total: bar.show(done, total, _megabytes(done, total)),
             )
         )
     print(f"{done.folder.name} is in {folder}; `allears models use {done.folder.name}` chooses it")
@@ -107,3 +107,8 @@ def _use(args: argparse.Namespace, folder: Path) -> int:
     hears = model_folder.use(folder, args.model, tuple(args.language))
     print(f"{args.model} hears {', '.join(hears)}; restart the server")
     return 0
+
+
+def _megabytes(done: int, total: int) -> str:
+    """Some servers do not say how much there will be."""
+    return f"{done / _MEGA:.0f} of {total / _MEGA:.0f} MB" if total else f"{done / _MEGA:.0f} MB"
