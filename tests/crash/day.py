@@ -1,43 +1,40 @@
-"""``python -m tests.crash.day``: a day on every simulated platform at once, faults on, the server killed, then the reckoning.
+"""``python -m tests.crash.day``: a day on every channel that has a simulated platform, and on our own two, then the reckoning.
 
-Customers write texts that carry a mark of their own, send pictures, and say it twice where their platform does. The
-real server runs as a process of its own and is killed at moments that it does not choose. Afterwards the faults stop, all
-that is under way arrives, and three books are compared: what customers said, what the store holds, what customers saw.
+Customers write texts that carry a mark of their own, send pictures, and say it twice where their platform does; agents
+answer at the desk. The platforms lose answers, swap, forge, fall silent. The real server runs as a process of its own
+and is killed at moments that it does not choose. Afterwards the faults stop, all that is under way arrives, and three books
+are compared: what customers said, what the store holds, what customers saw.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import random
-import re
 import signal
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from channels._platforms.base import File, Platform
-from channels.base import Inbound
 from gateway import config
 from gateway.cli.operate import perform_anywhere
+from gateway.desk.passwords import hash_password
 from gateway.operations import OperationError
 from gateway.simulate.platforms import Running, names, whole
+from gateway.store.base import Agent
 from gateway.store.sqlite import SqliteStore
+from tests.crash.day_books import HELLO, Books, reckon
+from tests.crash.traffic import Caller, DeskAgent, Ledger, Visitor, World
+from tests.crash.watch import Watch
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-TEXTS = (
-    "灯笼收到就是破的，我要退款",
-    "多久能送到？",
-    "My lamp came broken, I want my money back",
-    "怎麼退貨？",
-    "How long does delivery take?",
-)
-PEOPLE = ("王芳", "Tom", "陳大文")
+#: Customers' names; the language of a fake's customer is that of the name.
+PEOPLE = ("王芳", "Tom", "陳大文", "Maria")
 PICTURE = File(name="a.jpg", type="image/jpeg", data=b"\xff\xd8\xff\xe0" + b"\x00" * 500)
 #: How often each fault happens.
 FAULTS = {
@@ -46,69 +43,91 @@ FAULTS = {
     "late": 0.05,
     "lost": 0.1,
     "forged": 0.05,
-    "strange": 0.02,
+    "strange": 0.03,
     "busy": 0.05,
     "broken": 0.05,
+    "cut": 0.03,
     "no_media": 0.2,
 }
-MARK = re.compile(r"#m(\d+)#")
 #: Share of messages with a picture.
 PICTURES = 0.1
 #: Longest pause between two messages in seconds, all customers together.
 PAUSE = 0.1
-#: A day in minutes: what fails is tried again soon.
-LADDER = "\n[outbox]\nladder = [0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0, 10.0, 20.0]\n"
+#: The shortest time in seconds for which a platform repeats what we do not take: a restart takes a while, at any pace.
+REPEATS_FOR = 30.0
 #: Seconds until all that is under way must have arrived.
 PATIENCE = 240.0
+TOKEN, PASSWORD = "crash-suite-token", "correct horse battery"
+#: A day in minutes: what fails is tried again soon. Callers come by an account of the API's own.
+MORE = """
+[outbox]
+ladder = [0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0, 10.0, 20.0]
 
+[channels.api.day]
 
-@dataclass
-class Books:
-    """What was said, and what was found."""
-
-    said: dict[int, str] = field(default_factory=dict)
-    """Mark of a message → the platform it was said at."""
-    kills: int = 0
-    left_out: dict[str, str] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
+[[channels.api.day.tokens]]
+name = "callers"
+sha256 = "{token}"
+scopes = ["messages:write"]
+"""
 
 
 class Day:
-    """One run: ``messages`` on each platform, ``kills`` of the server spread over them."""
+    """One run: ``customers`` on each platform who say ``messages`` each, ``kills`` of the server spread over them."""
 
-    def __init__(self, folder: Path, *, messages: int, kills: int = 2, seed: int = 1, pace: float = 0.2) -> None:
-        self._folder, self._messages, self._kills, self._pace = folder, messages, kills, pace
-        self._chance = random.Random(seed)
+    def __init__(
+        self, folder: Path, *, customers: int, messages: int, kills: int = 2, seed: int = 1, pace: float = 0.2
+    ) -> None:
+        self._folder, self._customers, self._messages, self._kills = folder, customers, messages, kills
+        self._pace, self._chance = pace, random.Random(seed)
         self._port = free_port()
         self._server: asyncio.subprocess.Process | None = None
+        self._watches: dict[str, Watch] = {}
+        self._ledger = Ledger()
         self.books = Books()
 
     async def carry_out(self) -> Books:
         url = f"http://127.0.0.1:{self._port}"
+        self._world = World(url, self._ledger, self._chance)
         async with Running(names(), gateway=url, pace=self._pace) as running:
-            self.books.left_out, self._platforms = running.left_out, running.platforms
-            self._file = self._folder / "allears.toml"
-            self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}") + LADDER)
+            self.books.left_out = running.left_out
+            await self._furnish(running)
             await self._start()
             try:
                 await self._first_words(running.platforms)
-                await self._traffic(running.platforms)
-                await self._settled(running.platforms)
+                visitors = await self._traffic(running.platforms)
                 await self._audited()
             finally:
                 await self._stop(signal.SIGTERM)
-            await self._reckon(running.platforms)
+                await self._world.http.close()
+            await self._reckon(visitors)
         return self.books
+
+    async def _furnish(self, running: Running) -> None:
+        for name, platform in running.platforms.items():
+            platform.pace = min(1.0, max(self._pace, REPEATS_FOR / sum(platform.again_after)))
+            self._watches[name] = Watch(platform)
+        self._file = self._folder / "allears.toml"
+        more = MORE.format(token=hashlib.sha256(TOKEN.encode()).hexdigest())
+        self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}") + more)
+        store = self._store()
+        await store.open()
+        for login in ("agent0", "agent1"):
+            agent = Agent(id=login, login=login, name=login, role="agent", password=hash_password(PASSWORD))
+            await store.put_agent(agent)
+        await store.close()
+
+    def _store(self) -> SqliteStore:
+        return SqliteStore(config.load(self._file, env={}).data / "allears.db")
 
     # the server
 
     async def _start(self) -> None:
-        log = (self._folder / "log.txt").open("ab")
-        self._server = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self._file), cwd=ROOT, stdout=log, stderr=log,
-            env={**os.environ},
-        )  # fmt: skip
+        with (self._folder / "log.txt").open("ab") as log:
+            self._server = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self._file), cwd=ROOT, stdout=log,
+                stderr=log, env={**os.environ},
+            )  # fmt: skip
 
     async def _stop(self, how: signal.Signals) -> None:
         if self._server is not None and self._server.returncode is None:
@@ -120,7 +139,7 @@ class Day:
         self.books.kills += 1
         await self._start()
 
-    # the customers
+    # customers and agents
 
     async def _first_words(self, platforms: dict[str, Platform]) -> None:
         """Somebody is answered everywhere: a platform with a connection delivers nothing from before the first one."""
@@ -129,28 +148,45 @@ class Day:
     async def _answered(self, platforms: dict[str, Platform]) -> bool:
         silent = [platform for platform in platforms.values() if not platform.sent]
         for platform in silent:
-            await platform.say("您好", person=PEOPLE[0])
+            await platform.say(HELLO, person="first")
         await asyncio.sleep(1.0)
         return not silent
 
-    async def _traffic(self, platforms: dict[str, Platform]) -> None:
+    async def _traffic(self, platforms: dict[str, Platform]) -> list[Visitor]:
+        visitors = [Visitor(self._world, f"visitor{n}", "lantern") for n in range(self._customers)]
+        actors: list[Visitor | Caller | DeskAgent] = [*visitors]
+        actors += [Caller(self._world, f"caller{n}", TOKEN) for n in range(self._customers)]
+        actors += [DeskAgent(self._world, login, PASSWORD) for login in ("agent0", "agent1")]
+        at_work = [asyncio.create_task(actor.run()) for actor in actors]
         for platform in platforms.values():
             platform.faults = dict(FAULTS)
-        total = self._messages * len(platforms)
-        kill_at = {round(total * n / (self._kills + 1)) for n in range(1, self._kills + 1)}
-        order = [name for name in platforms for _ in range(self._messages)]
-        self._chance.shuffle(order)
-        for mark, name in enumerate(order):
-            if mark in kill_at:
+        await self._said()
+        self._world.stopping.set()
+        await self._settled(platforms)
+        for task in at_work:
+            task.cancel()
+        failed = [one for one in await asyncio.gather(*at_work, return_exceptions=True) if isinstance(one, Exception)]
+        self.books.faults += [f"an actor failed: {err!r}" for err in failed] + self._ledger.faults
+        return visitors
+
+    async def _said(self) -> None:
+        """All customers of the platforms, one message after the other, each customer's in order."""
+        turns = [(name, n) for name in self._watches for n in range(self._customers) for _ in range(self._messages)]
+        self._chance.shuffle(turns)
+        kill_at = {round(len(turns) * n / (self._kills + 1)) for n in range(1, self._kills + 1)}
+        for turn, (name, n) in enumerate(turns):
+            if turn in kill_at:
                 await self._kill()
-            await self._say(platforms[name], mark)
+            await self._say(self._watches[name], f"{name}{n}", f"{PEOPLE[n % len(PEOPLE)]} {n}")
             await asyncio.sleep(self._chance.uniform(0, PAUSE))
 
-    async def _say(self, platform: Platform, mark: int) -> None:
+    async def _say(self, watch: Watch, customer: str, person: str) -> None:
+        accepted = self._ledger.accepted.setdefault(customer, [])
+        mark = f"{customer}-{len(accepted) + 1}"
         files = (PICTURE,) if self._chance.random() < PICTURES else ()
-        text = f"{self._chance.choice(TEXTS)} #m{mark}#"
-        await platform.say(text, person=self._chance.choice(PEOPLE), files=files)
-        self.books.said[mark] = platform.name
+        watch.said(mark)
+        accepted.append(mark)
+        await watch.platform.say(self._world.text(mark), person=person, files=files)
 
     # afterwards
 
@@ -159,14 +195,15 @@ class Day:
             platform.faults = {}
         for platform in platforms.values():
             await platform.delivered()
-        await self._until("every message to be taken", self._all_taken)
+        await self._until("every message to be taken", self._all_quiet)
         await self._until("every message to be worked on", lambda: self._none("inbox-list", ("open", "wait")))
         await self._until("every reply to be said", lambda: self._none("outbox-list", ("waiting", "sending")))
 
-    async def _all_taken(self) -> bool:
-        rows = await self._ask("audit", {})
-        given_up = sum(len(platform.given_up) for platform in self._platforms.values())
-        return sum(int(str(row["recorded"])) for row in rows) >= len(self.books.said) - given_up
+    async def _all_quiet(self) -> bool:
+        """Platforms that are asked say nothing of what is still to come: nothing comes for some seconds."""
+        before = await self._ask("audit", {})
+        await asyncio.sleep(3.0)
+        return [row["seen"] for row in before] == [row["seen"] for row in await self._ask("audit", {})]
 
     async def _none(self, operation: str, states: tuple[str, ...]) -> bool:
         for state in states:
@@ -192,67 +229,40 @@ class Day:
         raise TimeoutError("the server does not come up")
 
     async def _audited(self) -> None:
+        """The server's own books: nothing missing, no journal broken."""
         for row in await self._ask("audit", {}):
-            self.books.counts["recorded"] += int(str(row["recorded"]))
-            self.books.counts["duplicates held off"] += int(str(row["duplicates"]))
-            self.books.counts["dead"] += int(str(row["dead"]))
-            if row["missing"]:
-                self.books.faults.append(f"the audit misses {row['missing']} of {row['channel']}")
-        for row in await self._ask("audit-journals", {}):
-            if row.get("faults"):
-                self.books.faults.append(f"a journal or file is wrong: {row}")
+            self.books.lines[str(row["channel"])].held_off += int(str(row["duplicates"]))
+            for count in ("recorded", "processed", "answered", "delivered", "dead", "quarantined", "missing"):
+                self.books.notes[f"audit: {count}"] = self.books.notes.get(f"audit: {count}", 0) + int(str(row[count]))
+        if self.books.notes["audit: missing"]:
+            self.books.faults.append(f"the audit misses {self.books.notes['audit: missing']}")
+        *faults, journals = await self._ask("audit-journals", {})
+        self.books.notes["audit: journals that hold"] = int(str(journals["checked"])) - len(faults)
+        self.books.faults += [f"a journal or file is wrong: {fault}" for fault in faults]
 
-    async def _reckon(self, platforms: dict[str, Platform]) -> None:
-        messages = await self._stored()
-        found = Counter(int(mark) for m in messages if m.kind == "message" for mark in MARK.findall(m.text))
-        given_up = {int(mark) for p in platforms.values() for e in p.given_up for mark in MARK.findall(repr(e))}
-        for mark, name in self.books.said.items():
-            if found[mark] == 0 and mark in given_up:
-                self.books.counts["given up by a platform that does not repeat for long"] += 1
-            elif found[mark] != 1:
-                self.books.faults.append(f"message {mark} of {name} is there {found[mark]} times")
-        strangers = {m for m in found if m not in self.books.said}
-        self.books.faults += [f"nobody said message {mark}" for mark in strangers]
-        pending = [f for m in messages for f in m.attachments if f.state != "kept"]
-        self.books.faults += [f"a file is {file.state}: {file.reason}" for file in pending]
-        for name, platform in platforms.items():
-            self.books.counts["replies seen"] += len(platform.sent)
-            if not platform.sent:
-                self.books.faults.append(f"nobody at {name} was answered")
-        self.books.counts["said"] = len(self.books.said)
-        self.books.counts["platforms"] = len(platforms)
-
-    async def _stored(self) -> list[Inbound]:
-        store = SqliteStore(config.load(self._file, env={}).data / "allears.db")
+    async def _reckon(self, visitors: list[Visitor]) -> None:
+        store = self._store()
         await store.open()
         try:
-            ids, cursor = [], ""
-            while True:
-                page = await store.inbox(cursor=cursor, limit=200)
-                ids += [row.id for row in page.items]
-                cursor = page.cursor
-                if not cursor:
-                    return [await store.inbox_message(id) for id in ids]
+            await reckon(self.books, store, self._ledger, self._watches, visitors)
         finally:
             await store.close()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.day", description=__doc__)
-    parser.add_argument("--messages", type=int, default=100, help="on each platform (default: %(default)s)")
+    parser.add_argument("--customers", type=int, default=20, help="on each channel (default: %(default)s)")
+    parser.add_argument("--messages", type=int, default=4, help="of each (default: %(default)s)")
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        day = Day(Path(folder), messages=args.messages, kills=args.kills, seed=args.seed)
+        day = Day(Path(folder), customers=args.customers, messages=args.messages, kills=args.kills, seed=args.seed)
         books = asyncio.run(day.carry_out())
-    print(f"kills: {books.kills}")
-    for name, count in books.counts.items():
-        print(f"{name}: {count}")
-    for name, why in books.left_out.items():
-        print(f"left out {name}: {why}")
-    for fault in books.faults:
-        print(f"FAULT {fault}")
+    print(*books.table(), sep="\n")
+    print(f"kills: {books.kills}", *(f"{name}: {count}" for name, count in books.notes.items()), sep="\n")
+    print(*(f"left out {name}: {why}" for name, why in books.left_out.items()), sep="\n")
+    print(*(f"FAULT {fault}" for fault in books.faults), sep="\n")
     return 1 if books.faults else 0
 
 

@@ -48,7 +48,7 @@ async def judge(store: Store, ledger: Ledger, receiver: Receiver, visitors: Sequ
     await _windows(verdict, store, visitors)
     _receivers(verdict, receiver, sends)
     await _agents(verdict, ledger, sends)
-    kept = await _all(store.quarantined)
+    kept = await everything(store.quarantined)
     verdict.counts |= {"garbage sent": ledger.garbage, "quarantined": len(kept)}
     if len(kept) < ledger.garbage:
         verdict.faults.append(f"quarantine: {ledger.garbage} accepted, {len(kept)} kept")
@@ -56,7 +56,7 @@ async def judge(store: Store, ledger: Ledger, receiver: Receiver, visitors: Sequ
     return verdict
 
 
-async def _all(listing: Any, **options: Any) -> list[Any]:
+async def everything(listing: Any, **options: Any) -> list[Any]:
     items: list[Any] = []
     cursor = ""
     while True:
@@ -68,7 +68,7 @@ async def _all(listing: Any, **options: Any) -> list[Any]:
 
 
 async def _inbox(store: Store) -> tuple[list[InboxRow], list[str]]:
-    rows = sorted(await _all(store.inbox), key=lambda row: row.id)
+    rows = sorted(await everything(store.inbox), key=lambda row: row.id)
     marks = []
     for row in rows:
         found = MARK.search((await store.inbox_message(row.id)).text)
@@ -88,7 +88,7 @@ def _order(verdict: Verdict, ledger: Ledger, marks: Sequence[str]) -> None:
 
 
 async def _records(verdict: Verdict, store: Store, rows: Sequence[InboxRow]) -> None:
-    records = await _all(store.records)
+    records = await everything(store.records)
     holding = Counter(key for record in records for key in record.arrival.messages)
     wanted = {f"{row.channel}/{row.account}/{row.external_id}" for row in rows}
     verdict.counts["records"] = len(records)
@@ -105,7 +105,7 @@ async def _records(verdict: Verdict, store: Store, rows: Sequence[InboxRow]) -> 
 
 
 async def _outbox(verdict: Verdict, store: Store) -> list[Send]:
-    sends = await _all(store.outbox)
+    sends = await everything(store.outbox)
     states = Counter(send.state for send in sends)
     verdict.counts |= {f"sends {state}": count for state, count in sorted(states.items())}
     verdict.expect("sends left", [s.key for s in sends if s.state in ("waiting", "sending", "unknown", "dead")])
