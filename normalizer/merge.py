@@ -99,7 +99,7 @@ def apply(record_parts: Findings, new: Findings) -> Findings:
             what,
             **_joined_lists(what, new.what),
             kind=kinds(what.kind, new.what.kind),
-            category=newer(what.category, new.what.category),
+            category=_matter(what, new.what),
             summary=_summary(what, new.what),
         ),
         who=msgspec.structs.replace(who, **_joined_lists(who, new.who)),
@@ -120,8 +120,20 @@ def _summary(old: What, new: What) -> str:
     """The first telling of the matter stays; a complaint after small talk takes its place."""
     if not old.summary or old.kind is None:
         return new.summary
-    now_told = new.kind is not None and new.kind.value == "complaint" and old.kind.value != "complaint"
-    return new.summary if now_told and new.summary else old.summary
+    return new.summary if _now_told(old, new) and new.summary else old.summary
+
+
+def _matter(old: What, new: What) -> Found[str] | None:
+    """What a complaint is about, whatever was asked before it."""
+    if _now_told(old, new) and new.category and not (old.category and _is_by_agent(old.category)):
+        return new.category
+    return newer(old.category, new.category)
+
+
+def _now_told(old: What, new: What) -> bool:
+    """Whether a complaint comes after small talk or a question."""
+    complains = new.kind is not None and new.kind.value == "complaint"
+    return complains and old.kind is not None and old.kind.value != "complaint"
 
 
 def without(part: S, messages: Collection[str]) -> S:

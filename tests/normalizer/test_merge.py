@@ -81,6 +81,13 @@ def test_a_deletion_takes_its_evidence_out(say: Any) -> None:
     assert gone.arrival.messages == ("k1", "k2", "k3")
 
 
+def test_a_complaint_is_about_what_it_says_whatever_was_asked_before(say: Any) -> None:
+    asked = say("How do I get a refund?")
+    assert asked.what.category.value == "billing/refund"
+    told = say("My kettle arrived broken and the courier was rude.", key="k2", so_far=asked)
+    assert told.what.category.value == "logistics/damaged"
+
+
 def test_withdrawal_ends_the_complaint(say: Any) -> None:
     assert say("我要撤销投诉", key="k2", so_far=say(FIRST)).what.kind.value == "withdrawal"
 
