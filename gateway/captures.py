@@ -73,7 +73,9 @@ def chosen(channels: Mapping[tuple[str, str], Channel], wanted: str) -> PushChan
         if key[0] == name and account in ("", key[1]) and isinstance(channel, PushChannel):
             return channel
     known = ", ".join("/".join(key) for key in channels) or "none"
-    raise CaptureError(f"no channel `{wanted}` that receives is configured; configured: {known}")
+    raise CaptureError(
+        f"no channel `{wanted}` that receives is configured; configured: {known} (`allears channels setup`)"
+    )
 
 
 async def deliver(gateway: Gateway, params: Mapping[str, Any]) -> list[dict[str, Any]]:

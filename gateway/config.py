@@ -174,6 +174,13 @@ class Config(_Section, frozen=True):
     secret: Annotated[
         str, Meta(description="The installation's secret, at least 32 characters; all keys derive from it.")
     ] = ""
+    watch_token: Annotated[
+        Secret,
+        Meta(
+            description="Bearer token for `/metrics` and the details of `/readyz`, at least 32 characters; without it they are for "
+            "callers on this machine."
+        ),
+    ] = Secret("")
     company: CompanySettings = CompanySettings()
     deadlines: DeadlineSettings = DeadlineSettings()
     bot: BotSettings = BotSettings()
@@ -215,7 +222,9 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Loaded:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:
-        raise ConfigError(f"{err.strerror}; `allears init` writes a configuration", file=str(path)) from err
+        raise ConfigError(
+            f"{err.strerror}; name another file with --config, or let `allears init` write one", file=str(path)
+        ) from err
     except UnicodeDecodeError as err:
         raise ConfigError("not UTF-8; save the file as UTF-8", file=str(path)) from err
     try:
@@ -226,7 +235,9 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Loaded:
     overlay(tree, env)
     config = convert(tree, Config, file=str(path), text=text)
     loaded = Loaded(config=config, file=str(path), text=text, folder=path.resolve().parent)
-    _check_secret(loaded)
+    _check_secret(loaded, "secret", config.secret)
+    if config.watch_token:
+        _check_secret(loaded, "watch_token", config.watch_token)
     return loaded
 
 
@@ -305,13 +316,13 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield number, [*table, *pair[1].strip('"').split(".")]
 
 
-def _check_secret(loaded: Loaded) -> None:
-    if len(loaded.config.secret) < MIN_SECRET:
+def _check_secret(loaded: Loaded, key: str, secret: str) -> None:
+    if len(secret) < MIN_SECRET:
         raise ConfigError(
-            f"needs at least {MIN_SECRET} characters; `allears init` makes one, or set {ENV_PREFIX}SECRET",
+            f"needs at least {MIN_SECRET} characters; `allears init` makes one, or set {ENV_PREFIX}{key.upper()}",
             file=loaded.file,
-            line=line_of(loaded.text, "secret"),
-            key="secret",
+            line=line_of(loaded.text, key),
+            key=key,
         )
 
 

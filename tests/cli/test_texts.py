@@ -87,8 +87,9 @@ def test_a_request_that_does_not_parse_says_why(shell: Shell) -> None:
     assert "there is no channel" in shell.run("parse", "nope", str(capture(shell, body="x"))).err
     assert "no channel `api/nope`" in shell.run("parse", "api/nope", str(capture(shell, body="x"))).err
     assert "BadSignature" in shell.run("parse", "api", str(capture(shell, body="x"))).err
-    assert "not a capture" in shell.run("parse", "api", str(capture(shell, nothing=1))).err
-    assert "not a capture" in shell.run("parse", "api", str(shell.config)).err
+    assert "not a capture" in shell.run("parse", "api", str(capture(shell, body="x", method=1))).err
+    assert "needs the headers" in shell.run("parse", "api", str(capture(shell, nothing=1))).err
+    assert "needs the headers" in shell.run("parse", "api", str(shell.config)).err
     assert "No such file" in shell.run("parse", "api", "/nope").err
 
 
