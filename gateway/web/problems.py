@@ -10,7 +10,9 @@ import html
 import logging
 import secrets
 import traceback
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -206,8 +208,22 @@ _PAGES: Mapping[str, Mapping[int, str]] = {
 }
 
 
+#: Within the page, so that it looks the same whatever else is out of order.
+_STYLE = (
+    ":root{color-scheme:light dark;font:17px/1.55 system-ui,sans-serif}"
+    "body{margin:0;min-height:100vh;display:grid;place-items:center;background:#f4f3ef;color:#1b2225}"
+    "main{padding:24px;max-width:32rem;text-align:center}"
+    "h1{font-size:1.5rem;line-height:1.35;text-wrap:balance}p{color:#5a666b}"
+    "@media(prefers-color-scheme:dark){body{background:#0f1416;color:#e7ecee}p{color:#9aa8ae}}"
+)
+_PAGE_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+
 def page(request: web.Request, err: ProblemError) -> web.Response:
-    """The error as a plain page in the browser's language; needs no script and no style sheet."""
+    """The error as a page in the browser's language; it needs no other file."""
     language = language_of(request.headers.get("Accept-Language", ""))
     words = _PAGES[language]
     title = words.get(err.status, words[500] if err.status >= 500 else words[0])
@@ -215,9 +231,11 @@ def page(request: web.Request, err: ProblemError) -> web.Response:
     text = (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title></head><body><main><h1>{title}</h1>{detail}<p>{err.status}</p></main></body></html>"
+        f"<title>{title}</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{title}</h1>{detail}<p>{err.status}</p></main></body></html>"
     )
-    return web.Response(status=err.status, text=text, content_type="text/html")
+    headers = {"Content-Security-Policy": _PAGE_POLICY}
+    return web.Response(status=err.status, text=text, content_type="text/html", headers=headers)
 
 
 def language_of(accept: str) -> str:

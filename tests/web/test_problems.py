@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
+from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
@@ -133,6 +135,8 @@ async def test_a_person_gets_a_page(language: str, words: str, client: Client) -
     text = await answer.text()
     assert words in text
     assert "somebody else" not in text
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert b64encode(sha256(style.encode()).digest()).decode() in answer.headers["Content-Security-Policy"]
 
 
 async def test_a_page_shows_markup_as_text(client: Client) -> None:
