@@ -199,14 +199,17 @@ export function dress(root) {
   for (const node of root.querySelectorAll("[data-hint]")) node.placeholder = t(node.dataset.hint);
 }
 
-export const time = (at) => new Intl.DateTimeFormat(current, { hour: "2-digit", minute: "2-digit" }).format(at);
+/** English is written in many ways (24 hours, day before month): the visitor's own one. */
+const locale = () => (current === "en" && navigator.languages.find((tag) => tag.startsWith("en"))) || current;
+
+export const time = (at) => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" }).format(at);
 
 export function day(at) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);
   if (days === 0) return t("today");
   if (days === 1) return t("yesterday");
   const year = at.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
-  return new Intl.DateTimeFormat(current, { year, month: "long", day: "numeric", weekday: "short" }).format(at);
+  return new Intl.DateTimeFormat(locale(), { year, month: "long", day: "numeric", weekday: "short" }).format(at);
 }
 
 export function size(bytes) {
