@@ -1,10 +1,15 @@
-"""``/healthz`` (the process answers), ``/readyz`` (it can take messages; names the sick part) and ``/metrics``."""
+"""``/healthz`` (the process answers), ``/readyz`` (it can take messages; names the sick part) and ``/metrics``.
+
+Figures, accounts and errors are for who watches: callers on this machine, or with ``watch_token``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import shutil
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from aiohttp import web
@@ -12,12 +17,15 @@ from aiohttp import web
 from gateway.context import GATEWAY, Gateway
 from gateway.metrics import CONTENT_TYPE, Part
 from gateway.store.base import StoreError
-from gateway.web.problems import problem
+from gateway.web.doors import remote
+from gateway.web.problems import ProblemError, problem
 
 #: Free bytes below which nothing more should be sent here.
 MIN_FREE = 200 * 1024 * 1024
 #: Seconds the store may take to say that it lives.
 PATIENCE = 5.0
+#: What proxies add.
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -34,13 +42,16 @@ async def readyz(request: web.Request) -> web.Response:
     """200 while messages can be taken and worked on, else 503 with the sick parts.
 
     A stopped channel account or sink is named under ``stopped`` and does not make the whole sick: taking the gateway
-    out of service would not help it and would silence all others.
+    out of service would not help it and would silence all others. A stranger is told no names.
     """
     gateway = request.app[GATEWAY]
+    watches = _watches(request, gateway)
     parts = [part for part in gateway.metrics.parts() if part.trouble]
     sick = [await _store(gateway), *_disk(gateway.blobs.folder), *(p for p in parts if p.name.startswith("worker:"))]
     troubles = {part.name: part.trouble for part in sick if part.trouble}
     stopped = {part.name: part.trouble for part in parts if part.name not in troubles}
+    if not watches:
+        return problem(503, "Not ready") if troubles else web.json_response({"status": "ready"})
     if not troubles:
         pulls = gateway.metrics.pulls()
         return web.json_response(
@@ -50,8 +61,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Everything in Prometheus' text format; the rows' figures are left as they were when the store is away."""
+    """Everything in Prometheus' text format; the rows' figures are left as they were when the store is away.
+
+    Raises :class:`ProblemError` 401 for a stranger.
+    """
     gateway = request.app[GATEWAY]
+    if not _watches(request, gateway):
+        why = "`/metrics` wants the bearer token `watch_token`; without one it answers on this machine alone"
+        raise ProblemError(401, why, headers={"WWW-Authenticate": "Bearer"})
     try:
         gateway.metrics.read(await gateway.store.gauges(gateway.clock()))
     except StoreError:
@@ -59,6 +76,20 @@ async def metrics(request: web.Request) -> web.Response:
     else:
         gateway.metrics.store_up.set(1)
     return web.Response(body=gateway.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _watches(request: web.Request, gateway: Gateway) -> bool:
+    """Whether the caller may see more than "ready". A proxy on this machine brings strangers, and says so."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if gateway.config.watch_token:
+        shown = token.strip().encode(errors="surrogateescape")
+        return scheme.lower() == "bearer" and hmac.compare_digest(shown, gateway.config.watch_token.encode())
+    if not gateway.config.trust_proxy and any(name in request.headers for name in _FORWARDED):
+        return False
+    try:
+        return ip_address(remote(request, gateway)).is_loopback
+    except ValueError:
+        return False
 
 
 async def _store(gateway: Gateway) -> Part:
