@@ -1,6 +1,7 @@
 """Measures of the source, to look at: ``python -m tests.house.sizes``.
 
-Lines of functions and files (median, nine in ten, largest), how much is annotated and documented, tests beside source.
+Lines of functions and files (median, nine in ten, largest), how much is annotated and documented, tests beside source,
+and how large each channel is.
 """
 
 from __future__ import annotations
@@ -77,6 +78,37 @@ def spread(sized: list[Sized]) -> str:
     return f"median {median(lines):g}, nine in ten up to {lines[len(lines) * 9 // 10]}, largest {named}"
 
 
+def parts(module: Path) -> set[Path]:
+    """The private modules that a channel uses, directly or through one another."""
+    found, unread = set[Path](), [module]
+    while unread:
+        for node in ast.walk(tree(unread.pop())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("channels"):
+                continue
+            below = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            new = {path for name in below if "._" in name for path in _sources(name)} - found
+            found |= new
+            unread += new
+    return found
+
+
+def _sources(module: str) -> list[Path]:
+    path = ROOT / module.replace(".", "/")
+    return [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+
+
+def channels() -> Iterator[str]:
+    """A line for each channel: its file, what only it uses, what it shares with others, its fake platform."""
+    modules = [path for path in (ROOT / "channels").glob("*.py") if path.stem != "base" and path.stem[0] != "_"]
+    used = {module: parts(module) for module in modules}
+    yield f"{'channel':12}{'file':>6}{'own':>6}{'shared':>8}{'fake':>6}"
+    for module in sorted(modules):
+        own = {p for p in used[module] if not any(p in used[other] for other in modules if other != module)}
+        fake = ROOT / "channels" / "_platforms" / module.name
+        sums = (length(module), sum(map(length, own)), sum(map(length, used[module] - own)))
+        yield f"{module.stem:12}{sums[0]:6}{sums[1]:6}{sums[2]:8}{length(fake) if fake.is_file() else 0:6}"
+
+
 def report() -> Iterator[str]:
     """The measures, a line each."""
     source, tests = files(*SOURCE), files("tests")
@@ -91,6 +123,7 @@ def report() -> Iterator[str]:
     yield f"docstrings {told} of {len(names)} public classes, functions and methods ({told / len(names):.1%})"
     ours, theirs = sum(map(length, source)), sum(map(length, tests))
     yield f"lines      {ours} of source, {theirs} of tests: {theirs / ours:.2f} lines of test for one of source"
+    yield from channels()
 
 
 if __name__ == "__main__":
