@@ -42,7 +42,7 @@ class Words(NamedTuple):
 def elsewhere(view: View) -> Outcome | None:
     """Asking how a case of another conversation stands: told where it is theirs, else a code is asked for."""
     case = view.context.elsewhere
-    if case is None or not (view.kind == "chaser" or view.said("chaser") or _is_bare(view, case)):
+    if case is None or not (view.kind == "chaser" or view.said("chaser") or _is_bare(view, case) or _asks(view)):
         return None
     if case.known:
         return Outcome(why="asks for a case of theirs", replies=(_reply(view, _stands(view, case)),))
@@ -51,6 +51,11 @@ def elsewhere(view: View) -> Outcome | None:
         replies=(_reply(view, view.phrase("code.sent")),),
         prove=case.number,
     )
+
+
+def _asks(view: View) -> bool:
+    """A question or a wish that names the number, and no complaint."""
+    return (view.utterance.is_question or view.utterance.is_request) and not view.is_grievance
 
 
 def _is_bare(view: View, case: Elsewhere) -> bool:

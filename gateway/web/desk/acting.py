@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from channels.base import Attachment
-from gateway.desk import actions, approvals
+from gateway.desk import actions, approvals, contacts
 from gateway.desk.revise import Correctable
 from gateway.web.desk import files
 from gateway.web.desk.guard import Visit, acts, body_of, json_response
@@ -76,6 +76,15 @@ class Doubt(_Body, frozen=True):
     value: Annotated[str, Meta(max_length=200)] = ""
 
 
+class SendCode(_Body, frozen=True):
+    key: Key
+    address: Annotated[str, Meta(max_length=400)]
+
+
+class UndoProof(_Body, frozen=True):
+    proof: int
+
+
 class Unlink(_Body, frozen=True):
     link: Link
 
@@ -94,6 +103,8 @@ def routes() -> list[web.AbstractRouteDef]:
         "correct": correct,
         "settle_doubt": settle_doubt,
         "unlink": unlink,
+        "send_code": send_code,
+        "undo_proof": undo_proof,
         "approval": approval,
         "typing": typing,
     }
@@ -187,6 +198,20 @@ async def unlink(visit: Visit) -> web.Response:
     """Take a link to another case or an incident away."""
     body = await body_of(visit.request, Unlink)
     return json_response(await actions.unlink(visit.gateway, visit.agent, _id(visit), body.link))
+
+
+async def send_code(visit: Visit) -> web.Response:
+    """Have the customer prove that an address of the case is theirs."""
+    body = await body_of(visit.request, SendCode)
+    await contacts.send_code(visit.gateway, visit.agent, _id(visit), key=body.key, address=body.address)
+    return json_response({"ok": True})
+
+
+async def undo_proof(visit: Visit) -> web.Response:
+    """Say that two are not the same person."""
+    body = await body_of(visit.request, UndoProof)
+    await contacts.undo(visit.gateway, visit.agent, _id(visit), body.proof)
+    return json_response({"ok": True})
 
 
 async def approval(visit: Visit) -> web.Response:

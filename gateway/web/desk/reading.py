@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.calls import CALLS
-from gateway.desk import people, revise
+from gateway.desk import contacts, people, revise
 from gateway.store.base import Conversation, ConversationLine, Entry, JournalLine, NotFound, Send, View
 from gateway.web.desk import recordings
 from gateway.web.desk.guard import Visit, json_response, reads
@@ -93,6 +93,7 @@ async def conversation(visit: Visit) -> web.Response:
             "call": visit.request.app[CALLS].shown(id),
             "pending": [_send(send) for send in await store.pending(id) if send.destination.startswith("channel:")],
             "record": record,
+            "contact": await contacts.shown(visit.gateway, id),
             "journal": journal,
             "traces": [msgspec.Raw(trace) for trace in await store.traces(id)],
         }

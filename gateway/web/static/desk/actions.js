@@ -113,6 +113,10 @@ export function close() {
   });
 }
 
+export const undoProof = (proof) => act("undo_proof", { proof });
+
+export const proveByCode = (address) => act("send_code", { address, key: newKey() }).then(() => toast(t("code_on_its_way"), "good"));
+
 export const unlink = (link) => act("unlink", { link }).catch(quiet);
 
 export async function settleDoubt(doubt, said) {

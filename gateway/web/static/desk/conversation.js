@@ -201,6 +201,9 @@ export function size(bytes) {
 
 function notice(item) {
   if (item.notice === "linked") return h("div", { class: "notice" }, h("a", { href: `#/c/${encodeURIComponent(item.choice)}` }, t("n_linked")));
+  if (item.notice === "rerouted") {
+    return h("div", { class: "notice" }, h("a", { href: `#/c/${encodeURIComponent(item.choice)}` }, t(`n_rerouted_${item.text}`)), " · ", h("time", { datetime: item.at }, clock(item.at)));
+  }
   if (item.notice === "approval" || item.notice === "action") {
     return h("div", { class: `notice ${item.notice}` }, handing.action(item, h("time", { datetime: item.at }, clock(item.at))));
   }

@@ -1,6 +1,7 @@
 // The record with its evidence, the bot's reasons, and the journal.
 
 import { correct, settleDoubt, unlink } from "./actions.js";
+import * as contact from "./contact.js";
 import { light, show } from "./evidence.js";
 import { CORRECTABLE, confidence, fieldId, sections } from "./fields.js";
 import { $, fill, h, icon } from "./dom.js";
@@ -21,7 +22,7 @@ let shown = "";
 
 export function render() {
   const pane = $("record");
-  const signature = JSON.stringify([state.data?.conversation.id, state.data?.record, state.data?.traces, state.data?.journal, state.tab, t("desk")]);
+  const signature = JSON.stringify([state.data?.conversation.id, state.data?.record, state.data?.traces, state.data?.journal, state.data?.contact, state.tab, t("desk")]);
   if (signature === shown) return;
   shown = signature;
   if (!state.data) return fill(pane);
@@ -37,7 +38,7 @@ export function render() {
 
 function recordTab() {
   const { record } = state.data;
-  if (!record) return h("p", { class: "empty" }, t("no_record"));
+  if (!record) return [h("p", { class: "empty" }, t("no_record")), contact.section()];
   const { deadlines } = record.standing;
   return [
     h("div", { class: "card-head" },
@@ -45,6 +46,7 @@ function recordTab() {
       h("div", { class: "soft small" }, t("revision", record.revision))),
     record.what.summary ? h("p", { class: "summary", dir: "auto" }, record.what.summary) : null,
     h("div", { class: "promises" }, promise("respond_by", deadlines.first_response_by, record, isAnswered()), promise("resolve_by", deadlines.resolve_by, record)),
+    contact.section(),
     sections(record).map(([name, fields]) => section(name, fields.filter(([field, values]) => values.length || CORRECTABLE.includes(field)))),
     record.arrival.attachments.length ? h("section", {}, h("h3", {}, t("evidence_files")),
       h("ul", { class: "plain" }, record.arrival.attachments.map((file) => h("li", { dir: "auto" }, file.name, " ", h("span", { class: "soft" }, `${file.type} · ${size(file.size)}`))))) : null,
