@@ -82,31 +82,32 @@ class Day:
         self._pace, self._chance = pace, random.Random(seed)
         self._port = free_port()
         self._server: asyncio.subprocess.Process | None = None
-        self._watches: dict[str, Watch] = {}
-        self._ledger = Ledger()
+        self.watches: dict[str, Watch] = {}
+        self.ledger = Ledger()
+        self.visitors: list[Visitor] = []
         self.books = Books()
 
     async def carry_out(self) -> Books:
         url = f"http://127.0.0.1:{self._port}"
-        self._world = World(url, self._ledger, self._chance)
+        self._world = World(url, self.ledger, self._chance)
         async with Running(names(), gateway=url, pace=self._pace) as running:
             self.books.left_out = running.left_out
             await self._furnish(running)
             await self._start()
             try:
                 await self._first_words(running.platforms)
-                visitors = await self._traffic(running.platforms)
+                await self._traffic(running.platforms)
                 await self._audited()
             finally:
                 await self._stop(signal.SIGTERM)
                 await self._world.http.close()
-            await self._reckon(visitors)
+            await self.reckon()
         return self.books
 
     async def _furnish(self, running: Running) -> None:
         for name, platform in running.platforms.items():
             platform.pace = min(1.0, max(self._pace, REPEATS_FOR / sum(platform.again_after)))
-            self._watches[name] = Watch(platform)
+            self.watches[name] = Watch(platform)
         self._file = self._folder / "allears.toml"
         more = MORE.format(token=hashlib.sha256(TOKEN.encode()).hexdigest())
         self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}") + more)
@@ -143,6 +144,7 @@ class Day:
 
     async def _first_words(self, platforms: dict[str, Platform]) -> None:
         """Somebody is answered everywhere: a platform with a connection delivers nothing from before the first one."""
+        await self._ask("audit", {})  # it is up: the first try succeeds, and nobody waits for a second one
         await self._until("an answer at each platform", lambda: self._answered(platforms))
 
     async def _answered(self, platforms: dict[str, Platform]) -> bool:
@@ -152,9 +154,9 @@ class Day:
         await asyncio.sleep(1.0)
         return not silent
 
-    async def _traffic(self, platforms: dict[str, Platform]) -> list[Visitor]:
-        visitors = [Visitor(self._world, f"visitor{n}", "lantern") for n in range(self._customers)]
-        actors: list[Visitor | Caller | DeskAgent] = [*visitors]
+    async def _traffic(self, platforms: dict[str, Platform]) -> None:
+        self.visitors = [Visitor(self._world, f"visitor{n}", "lantern") for n in range(self._customers)]
+        actors: list[Visitor | Caller | DeskAgent] = [*self.visitors]
         actors += [Caller(self._world, f"caller{n}", TOKEN) for n in range(self._customers)]
         actors += [DeskAgent(self._world, login, PASSWORD) for login in ("agent0", "agent1")]
         at_work = [asyncio.create_task(actor.run()) for actor in actors]
@@ -166,22 +168,21 @@ class Day:
         for task in at_work:
             task.cancel()
         failed = [one for one in await asyncio.gather(*at_work, return_exceptions=True) if isinstance(one, Exception)]
-        self.books.faults += [f"an actor failed: {err!r}" for err in failed] + self._ledger.faults
-        return visitors
+        self.books.faults += [f"an actor failed: {err!r}" for err in failed] + self.ledger.faults
 
     async def _said(self) -> None:
         """All customers of the platforms, one message after the other, each customer's in order."""
-        turns = [(name, n) for name in self._watches for n in range(self._customers) for _ in range(self._messages)]
+        turns = [(name, n) for name in self.watches for n in range(self._customers) for _ in range(self._messages)]
         self._chance.shuffle(turns)
         kill_at = {round(len(turns) * n / (self._kills + 1)) for n in range(1, self._kills + 1)}
         for turn, (name, n) in enumerate(turns):
             if turn in kill_at:
                 await self._kill()
-            await self._say(self._watches[name], f"{name}{n}", f"{PEOPLE[n % len(PEOPLE)]} {n}")
+            await self._say(self.watches[name], f"{name}{n}", f"{PEOPLE[n % len(PEOPLE)]} {n}")
             await asyncio.sleep(self._chance.uniform(0, PAUSE))
 
     async def _say(self, watch: Watch, customer: str, person: str) -> None:
-        accepted = self._ledger.accepted.setdefault(customer, [])
+        accepted = self.ledger.accepted.setdefault(customer, [])
         mark = f"{customer}-{len(accepted) + 1}"
         files = (PICTURE,) if self._chance.random() < PICTURES else ()
         watch.said(mark)
@@ -240,11 +241,12 @@ class Day:
         self.books.notes["audit: journals that hold"] = int(str(journals["checked"])) - len(faults)
         self.books.faults += [f"a journal or file is wrong: {fault}" for fault in faults]
 
-    async def _reckon(self, visitors: list[Visitor]) -> None:
+    async def reckon(self) -> None:
+        """Compare the books, into :attr:`books`."""
         store = self._store()
         await store.open()
         try:
-            await reckon(self.books, store, self._ledger, self._watches, visitors)
+            await reckon(self.books, store, self.ledger, self.watches, self.visitors)
         finally:
             await store.close()
 
