@@ -74,10 +74,15 @@ def comparisons(tree: ast.AST) -> Iterator[ast.Compare]:
 
 
 def test_no_secret_is_compared_with_equals() -> None:
-    """``==`` stops at the first byte that differs, and the time it takes tells how many were right."""
+    """``==`` stops at the first byte that differs, and the time it takes tells how many were right.
+
+    The simulated platforms are left out: they listen on this machine alone, and their tokens are printed in their source.
+    """
     found = []
     for file in (*ROOT.glob("channels/**/*.py"), *ROOT.glob("gateway/**/*.py")):
         path = file.relative_to(ROOT).as_posix()
+        if path.startswith("channels/_platforms/"):
+            continue
         for node in comparisons(ast.parse(file.read_text())):
             sides = [ast.unparse(side) for side in (node.left, *node.comparators)]
             plain = any(side.startswith(("'", '"', "len(", "{")) or side.isdecimal() for side in sides)
