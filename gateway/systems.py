@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from channels import _standard_webhooks as webhooks
-from channels.base import Answer, Call, ChannelError, Finding, Retry, Secret, Tools, Unauthorized
+from channels.base import Answer, Call, ChannelError, Finding, Retry, Tools, Unauthorized
+from gateway.signed import SignedSettings
 from gateway.sinks.webhook import retry_after
 
 #: Answers that say no. All others but 2xx may be a passing fault.
@@ -26,29 +26,13 @@ REFUSALS = frozenset({400, 404, 409, 410, 422})
 MAX_VALUE, MAX_VALUES = 500, 50
 
 
-class SystemSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SystemSettings(SignedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[systems.<name>]``."""
 
-    url: Annotated[str, Meta(description="Where actions are sent.")]
-    secret: Annotated[Secret, Meta(description="The secret that signs them: `whsec_` and 24 to 64 bytes in base64.")]
-    previous_secret: Annotated[Secret, Meta(description="The secret before, while it is being changed: both sign.")] = (
-        Secret("")
-    )
     timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds to wait for one answer.")] = 10.0
     give_up_after: Annotated[
         float, Meta(ge=0, le=3600, description="Seconds after which a person is called, when no answer has come.")
     ] = 60.0
-
-    def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            raise ValueError("`url` must be an http or https address")
-        for secret in self.secrets:
-            webhooks.key_of(secret)
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """The secrets in force, the current one first."""
-        return (self.secret, self.previous_secret) if self.previous_secret else (self.secret,)
 
 
 class Done(NamedTuple):

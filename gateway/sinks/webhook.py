@@ -29,11 +29,11 @@ from channels.base import (
     Finding,
     Request,
     Retry,
-    Secret,
     Tools,
     Unauthorized,
     read_json,
 )
+from gateway.signed import SignedSettings
 from gateway.sinks.base import TicketUpdate
 from normalizer.record import Status
 
@@ -58,33 +58,14 @@ STATUSES: Mapping[str, Status] = {
 }
 
 
-class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WebhookSettings(SignedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[sinks.<name>] kind = "webhook"``."""
 
-    url: Annotated[str, Meta(description="Where the events are sent.")]
-    secret: Annotated[
-        Secret,
-        Meta(description="The secret that signs events and the callbacks: `whsec_` and 24 to 64 bytes in base64."),
-    ]
-    previous_secret: Annotated[
-        Secret, Meta(description="The secret before, while it is being changed: both sign, and both are believed.")
-    ] = Secret("")
     timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds to wait for the receiver's answer.")] = 15.0
     statuses: Annotated[
         dict[str, Status],
         Meta(description="The ticket system's word for a status → ours; added to the usual words."),
-    ] = {}
-
-    def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            raise ValueError("`url` must be an http or https address")
-        for secret in self.secrets:
-            webhooks.key_of(secret)
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """The secrets in force, the current one first."""
-        return (self.secret, self.previous_secret) if self.previous_secret else (self.secret,)
+    ] = msgspec.field(default_factory=dict)
 
 
 class _Reference(msgspec.Struct):

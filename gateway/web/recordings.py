@@ -12,13 +12,13 @@ from msgspec import Meta
 
 from channels.base import Request
 from channels.phone import Phone
+from gateway.blobs import PIECE
 from gateway.context import GATEWAY, Gateway
 from gateway.intake import accept
 from gateway.web.doors import public_url, remote
 from gateway.web.operation import BYTES, Operation, json
 from gateway.web.problems import ProblemError
 
-PIECE = 256 * 1024
 #: Longest Idempotency-Key, in characters.
 MAX_KEY = 200
 #: Seconds without a byte after which an upload is given up.
@@ -86,7 +86,7 @@ async def upload(http: web.Request) -> web.Response:
     if len(id) > MAX_KEY or not id.isprintable():
         raise ProblemError(400, f"an Idempotency-Key has at most {MAX_KEY} printable characters")
     name = http.query.get("file", "recording")
-    kept = await gateway.blobs.put(_pieces(http), name=name, type=http.content_type, limit=limit)
+    kept = await gateway.blobs.put(pieces(http), name=name, type=http.content_type, limit=limit)
     if kept.state != "kept":
         raise ProblemError(413 if "larger" in kept.reason else 400, kept.reason)
     request = Request(url=public_url(http, gateway), remote=remote(http, gateway), at=gateway.clock())
@@ -111,8 +111,8 @@ def account(gateway: Gateway, http: web.Request) -> Phone:
     return fits[0]
 
 
-async def _pieces(http: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes. A client that falls silent is cut off; what it sent is thrown away."""
+async def pieces(http: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. A client that falls silent is cut off; what becomes of what it sent is the caller's."""
     while True:
         try:
             async with asyncio.timeout(SILENCE):

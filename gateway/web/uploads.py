@@ -25,7 +25,7 @@ from gateway.store.base import NotFound
 from gateway.uploads import TooMany, Upload, Uploads
 from gateway.web.doors import public_url, remote
 from gateway.web.problems import ProblemError
-from gateway.web.recordings import SILENCE, account
+from gateway.web.recordings import account, pieces
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ async def patch(http: web.Request) -> web.Response:
         if upload.length - size < (http.content_length or 0):
             raise ProblemError(413, "there is more than Upload-Length said")
         if not upload.conversation:
-            size = await http.app[UPLOADS].take(upload, _pieces(http))
+            size = await http.app[UPLOADS].take(upload, pieces(http))
             if size == upload.length:
                 upload = await _finish(http, phone, upload)
     return _answer(204, _state(http, upload, size))
@@ -204,19 +204,6 @@ def _expiry(http: web.Request, upload: Upload) -> dict[str, str]:
 
 def _answer(status: int, headers: dict[str, str]) -> web.Response:
     return web.Response(status=status, headers={"Tus-Resumable": VERSION, "Cache-Control": "no-store", **headers})
-
-
-async def _pieces(http: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes. A client that falls silent is cut off; what it sent stays."""
-    while True:
-        try:
-            async with asyncio.timeout(SILENCE):
-                piece = await http.content.read(PIECE)
-        except TimeoutError as err:
-            raise ProblemError(408, "the upload fell silent; go on with it") from err
-        if not piece:
-            return
-        yield piece
 
 
 async def _file(path: Path) -> AsyncIterator[bytes]:
