@@ -15,10 +15,12 @@ from channels.base import Secret
 class SignedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Address and secrets of signed calls."""
 
-    url: Annotated[str, Meta(description="Where they are sent: an http or https address.")]
+    url: Annotated[str, Meta(description="Where the calls go, an http or https address.")]
     secret: Annotated[
         Secret,
-        Meta(description="The secret that signs them, and callbacks: `whsec_` and 24 to 64 bytes in base64."),
+        Meta(
+            description="It signs the calls, and a callback is signed with it: `whsec_` and 24 to 64 bytes in base64."
+        ),
     ]
     previous_secret: Annotated[
         Secret, Meta(description="The secret before, while it is being changed: both sign, and both are believed.")
