@@ -125,6 +125,12 @@ class OutboxSettings(_Section, frozen=True):
         tuple[float, ...],
         Meta(description="Seconds to wait after each failed attempt; after the last one the row is a dead letter."),
     ] = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+    begin_by: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Accounts (such as `email/main`) that may write first to an address of a customer's, the best first: one-time codes, and what cannot be said where it was to be said. Empty: every one that can, but `api`."
+        ),
+    ] = ()
 
 
 class EgressSettings(_Section, frozen=True):

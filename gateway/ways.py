@@ -38,9 +38,18 @@ async def new_ways(gateway: Gateway, addresses: Iterable[str], key: str) -> Asyn
     """Threads that can be begun with the person behind an address. Raises :class:`ChannelError` where that fails."""
     for address in filter(identity.is_address, addresses):
         sender = identity.sender(address)
-        for (name, account), channel in gateway.channels.items():
+        for name, account in _first_writers(gateway):
+            channel = gateway.channels.get((name, account))
             if isinstance(channel, BeginsThreads) and (thread := await channel.begin(sender, key)):
                 yield Way(name, account, thread, sender)
+
+
+def _first_writers(gateway: Gateway) -> Iterable[tuple[str, str]]:
+    """What the owner allows, else all but the API: whose system may not know what to do with a stranger's address."""
+    allowed = [name.partition("/") for name in gateway.config.outbox.begin_by]
+    if allowed:
+        return [(name, account) for name, _, account in allowed]
+    return [where for where in gateway.channels if where[0] != "api"]
 
 
 def _is_open(gateway: Gateway, found: Conversation) -> bool:
