@@ -109,6 +109,13 @@ class LimitSettings(_Section, frozen=True):
     ] = 25 * 1024 * 1024
     file: Annotated[int, Meta(gt=0, description="Largest attachment in bytes.")] = 10 * 1024 * 1024
     files: Annotated[int, Meta(gt=0, description="Most attachments of one message.")] = 10
+    uploads: Annotated[
+        int,
+        Meta(
+            gt=0,
+            description="Most bytes of files an hour from one address, by visitors of a chat window who have not logged in.",
+        ),
+    ] = 500 * 1024 * 1024
     text: Annotated[
         int,
         Meta(

@@ -35,6 +35,7 @@ listen = "127.0.0.1:0"
 secret = "the-installations-secret-0123456789012345"
 [limits]
 file = 200000
+uploads = 3000000
 request_seconds = 1.5
 [company]
 timezone = "Asia/Shanghai"

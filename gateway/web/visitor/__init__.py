@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from gateway.context import GATEWAY
 from gateway.web.visitor import events, files, guard, settings, socket, timeline
 
 __all__ = ["routes", "setup"]
@@ -31,4 +32,4 @@ def setup(app: web.Application) -> None:
     app.middlewares.append(guard.middleware)
     app.on_response_prepare.append(guard.share)
     app.on_shutdown.append(guard.close_all)
-    app[guard.GUARD] = guard.Guard()
+    app[guard.GUARD] = guard.Guard(app[GATEWAY].config.limits.uploads)

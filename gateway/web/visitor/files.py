@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from gateway.context import GATEWAY
-from gateway.web.doors import pieces
+from gateway.web.doors import pieces, remote
 from gateway.web.problems import ProblemError
 from gateway.web.visitor import timeline, who
+from gateway.web.visitor.guard import GUARD
 
 #: A whole upload may take this long; a pause in it no longer than ``limits.request_seconds``.
 UPLOAD_SECONDS = 600.0
@@ -22,7 +24,7 @@ async def upload(http: web.Request) -> web.Response:
 
     The name is no part of the URL, which proxies write down.
 
-    Raises :class:`ProblemError`: 408 too slow, 413 too large, 422 not a file that we keep.
+    Raises :class:`ProblemError`: 408 too slow, 413 too large, 422 not a file that we keep, 429 too many from one address.
     """
     visitor, gateway = who.visitor(http), http.app[GATEWAY]
     limit = min(visitor.window.limits.file, gateway.config.limits.file)
@@ -31,7 +33,8 @@ async def upload(http: web.Request) -> web.Response:
     name = unquote(http.headers.get("X-File-Name", ""))[:MAX_NAME]
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            kept = await gateway.blobs.put(pieces(http, gateway, limit), name=name, type=http.content_type, limit=limit)
+            data = _allowed(http, visitor, pieces(http, gateway, limit))
+            kept = await gateway.blobs.put(data, name=name, type=http.content_type, limit=limit)
     except TimeoutError as err:
         raise ProblemError(408, "the file took too long to arrive") from err
     if kept.state != "kept":
@@ -39,6 +42,18 @@ async def upload(http: web.Request) -> web.Response:
     token = visitor.window.upload_token(visitor.session, kept, gateway.clock())
     body = {"upload": token, "name": kept.name, "type": kept.type, "size": kept.size}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+async def _allowed(http: web.Request, visitor: who.Visitor, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The bytes, as long as the address has some left; for whom the shop vouches it does not ask."""
+    address, loop = remote(http, http.app[GATEWAY]), asyncio.get_running_loop()
+    async for piece in data:
+        wait = (
+            0.0 if visitor.session.sender.verified else http.app[GUARD].uploads.take(address, len(piece), loop.time())
+        )
+        if wait:
+            raise ProblemError(429, "too many files from your address", headers={"Retry-After": str(int(wait) + 1)})
+        yield piece
 
 
 async def download(http: web.Request) -> web.StreamResponse:

@@ -17,6 +17,7 @@ from gateway.context import GATEWAY
 from gateway.web import doors
 from gateway.web.problems import ProblemError
 from gateway.web.visitor import who
+from gateway.web.visitor.allowance import Allowance
 
 PREFIX = "/widget/v1/"
 #: Paths that cost something, with how many requests of one visitor we take in ten seconds (messages: a setting).
@@ -54,8 +55,9 @@ class Pace:
 class Guard:
     """What the guard remembers: paces and open connections. Lost with the process, and nothing else with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, uploads: int) -> None:
         self.pace = Pace()
+        self.uploads = Allowance(uploads)
         self.open: Counter[str] = Counter()
         self.sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self.streams: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet()
