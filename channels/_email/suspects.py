@@ -41,7 +41,6 @@ class Suspects:
         """Whether it is not to be asked for yet."""
         return self._again.get(key, 0.0) > now
 
-    def next(self, now: float) -> float | None:
-        """Seconds until the first one may be asked for again; None when none waits."""
-        waits = [again - now for again in self._again.values() if again > now]
-        return min(waits, default=None)
+    def next(self, held: Iterable[str], now: float) -> float | None:
+        """Seconds until the first of those that were held back may be asked for, 0 where that is so by now."""
+        return min((max(0.0, self._again[key] - now) for key in held if key in self._again), default=None)

@@ -81,6 +81,7 @@ class Watcher:
         self._trouble = ""
         self._keyword = False
         self._suspects = suspects
+        self._held: list[str] = []
 
     async def deliveries(self, connect: Callable[[], Awaitable[Connection]]) -> AsyncGenerator[Delivery, None]:
         """For ever. Raises :class:`channels.base.Retry` when the connection breaks."""
@@ -101,7 +102,8 @@ class Watcher:
                 looked = now if full else looked
                 async for delivery in self._sweep(connection, full):
                     yield delivery
-                longest = self._suspects.next(_time()) or IDLE_SECONDS
+                soonest = self._suspects.next(self._held, _time())
+                longest = IDLE_SECONDS if soonest is None else soonest
                 await connection.wait(min(IDLE_SECONDS, longest), min(POLL_SECONDS, longest))
         finally:
             connection.drop()
@@ -138,6 +140,7 @@ class Watcher:
             for metas in await self._asked(group, connection.metas):
                 async for delivery in self._take(connection, metas):
                     yield delivery
+        self._held = [self._key(uid) for uid in held]
         held += [uid for uid in fresh if uid not in held and self._suspects.breaks(self._key(uid))]
         waiting = len(held) + (len(left) if self._trouble else 0)
         trouble = self._trouble or (f"the server does not give {len(held)} mails" if held else "")

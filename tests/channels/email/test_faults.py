@@ -298,3 +298,13 @@ async def test_the_password_is_in_no_error(tmp_path: Path, imap: Dovecot) -> Non
     with pytest.raises(Unauthorized) as refused:
         await connection.login("desk", PASSWORD + "x")
     assert PASSWORD not in str(refused.value) + repr(refused.value.__cause__)
+
+
+def test_a_mail_that_was_held_back_is_asked_for_as_soon_as_its_time_has_come() -> None:
+    known = suspects.Suspects()
+    for _ in range(suspects.PATIENCE):
+        known.broke(["a"], 100.0)
+    assert known.waits("a", 100.0)
+    assert known.next(["a"], 100.0) == suspects.FIRST_WAIT
+    assert known.next(["a"], 200.0) == 0.0, "it came due while others were fetched: no whole IDLE for it"
+    assert known.next([], 200.0) is None, "what is not in the mailbox any more wakes nobody"
