@@ -155,5 +155,7 @@ async def _home(http: web.Request) -> web.StreamResponse:
     channel = next((channel for channel in gateway.channels.values() if isinstance(channel, Webchat)), None)
     if channel is None:
         raise ProblemError(404, "no chat window is configured: add [channels.webchat.<account>]")
-    values = {"company": gateway.config.company.called(), "site": channel.site.site_key, "color": channel.site.color}
+    called = gateway.config.company.called
+    values = {"company": called("en"), "hans": called("zh-Hans"), "hant": called("zh-Hant")}
+    values |= {"site": channel.site.site_key, "color": channel.site.color}
     return page("index.html", values, policy=f"{_policy(http)}; frame-ancestors 'none'")

@@ -80,7 +80,7 @@ function drawLines(now) {
 }
 
 function bubble(line) {
-  const time = new Date(line.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  const time = new Date(line.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const marks = [line.edited ? words.edited : "", line.deleted ? words.removed : ""].filter(Boolean).join(" · ");
   const own = line.person === state.person && !line.deleted && !line.choice;
   return node("article", { class: line.person ? "theirs" : "ours", dir: "auto" },

@@ -13,7 +13,7 @@ from gateway.desk import contacts, people, revise
 from gateway.store.base import Conversation, ConversationLine, Entry, JournalLine, NotFound, Send, View
 from gateway.web.desk import recordings
 from gateway.web.desk.guard import Visit, json_response, reads
-from gateway.web.labels import CATEGORIES, by_language
+from gateway.web.labels import CATEGORIES, LANGUAGES, by_language
 from gateway.web.problems import ProblemError
 from normalizer.mask import mask
 from normalizer.record import ComplaintRecord, Disposition
@@ -41,7 +41,7 @@ async def me(visit: Visit) -> web.Response:
             "has_password": bool(agent.password),
             "csrf": visit.session.csrf,
             "now": gateway.clock(),
-            "company": gateway.config.company.called(),
+            "company": {tag: gateway.config.company.called(tag) for tag in LANGUAGES},
             "lease_minutes": gateway.config.desk.lease_minutes,
             "limits": {"file": gateway.config.limits.file, "files": gateway.config.limits.files},
             "dispositions": [value for value in get_args(Disposition) if value],

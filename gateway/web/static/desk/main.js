@@ -128,7 +128,7 @@ function changePassword() {
 function bar() {
   const { agent, company } = state.me;
   fill($("bar"),
-    h("div", { class: "brand" }, h("img", { src: LOGO, alt: "", width: "26", height: "26" }), h("h1", { dir: "auto" }, company)),
+    h("div", { class: "brand" }, h("img", { src: LOGO, alt: "", width: "26", height: "26" }), h("h1", { dir: "auto" }, company[language()])),
     queue.searchBox(),
     h("span", { class: "lamp", id: "lamp" }, h("span", { class: "bulb" }), h("span", { id: "lamp-text" }, t("live"))),
     h("button", { class: "ghost", onclick: dialogs.help, "aria-label": t("help"), title: `${t("help")} (?)` }, icon("help")),

@@ -6,7 +6,7 @@ import { $, fill, h, icon, sync, toast } from "./dom.js";
 import { reason } from "./handing.js";
 import { isUnread, now, setClock, state } from "./state.js";
 import { clock, day, due, sameDay, waited } from "./time.js";
-import { sorry, t, value } from "./words.js";
+import { language, sorry, t, value } from "./words.js";
 
 export const VIEWS = ["waiting", "mine", "bot", "all", "closed"];
 let reading = null;
@@ -87,7 +87,7 @@ async function readPages() {
 
 function count(n, cursor) {
   $("count-waiting").textContent = n ? `${n}${cursor ? "+" : ""}` : "";
-  document.title = `${n ? `(${n}) ` : ""}${state.me.company} · ${t("desk")}`;
+  document.title = `${n ? `(${n}) ` : ""}${state.me.company[language()]} · ${t("desk")}`;
 }
 
 export function render() {

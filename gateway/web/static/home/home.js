@@ -44,6 +44,8 @@ const TRIES = ["How do I get a refund?", "Order LS20260102 still has not arrived
 const nodes = [...document.querySelectorAll("[data-text]")];
 for (const node of nodes) TEXTS.en[node.dataset.text] = node.textContent;
 TEXTS.en.tries = TRIES;
+const brand = document.getElementById("brand");
+const NAMES = { en: brand.textContent, "zh-Hans": brand.dataset.hans, "zh-Hant": brand.dataset.hant };
 
 const picker = document.getElementById("language");
 const KEY = "allears:home:language";
@@ -58,6 +60,7 @@ function show(language) {
   document.documentElement.lang = language;
   picker.value = language;
   for (const node of nodes) node.textContent = TEXTS[language][node.dataset.text];
+  brand.textContent = document.title = NAMES[language];
   document.getElementById("tries").replaceChildren(...TEXTS[language].tries.map(attempt));
 }
 
