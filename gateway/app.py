@@ -106,6 +106,7 @@ def application(gateway: Gateway) -> web.Application:
     problems.install(app)
     app.add_routes(doors.routes(gateway))
     visitor.setup(app)
+    desk.setup(app)
     uploads.setup(app)
     calls.setup(app)
     for area in AREAS:

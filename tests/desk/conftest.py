@@ -105,8 +105,8 @@ class Browser:
 class House:
     """The running gateway."""
 
-    def __init__(self, url: str, gateway: Gateway, clock: Clock) -> None:
-        self.url, self.gateway, self.clock = url, gateway, clock
+    def __init__(self, url: str, gateway: Gateway, clock: Clock, runner: web.AppRunner) -> None:
+        self.url, self.gateway, self.clock, self.runner = url, gateway, clock, runner
         self._sessions: list[aiohttp.ClientSession] = []
 
     def browser(self) -> Browser:
@@ -174,11 +174,11 @@ async def opened(folder: Path, extra: str = "") -> AsyncIterator[House]:
     file.write_text(extra + CONFIG)
     clock = Clock()
     gateway = assemble(load(file, env={}), clock=clock)
-    runner = web.AppRunner(application(gateway))
+    runner = web.AppRunner(application(gateway), shutdown_timeout=0.5)  # a browser keeps its connections
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    house = House(f"http://{host}:{port}", gateway, clock)
+    house = House(f"http://{host}:{port}", gateway, clock, runner)
     try:
         yield house
     finally:

@@ -100,6 +100,17 @@ async def test_line_ends_with_its_session(house: Any) -> None:
     assert conversation
 
 
+async def test_a_server_that_stops_sends_the_pages_away_instead_of_waiting_for_them(house: Any) -> None:
+    line = await _line(await house.enter("mei"))
+    await _until(line, look="queue")
+    stopping = asyncio.create_task(house.runner.shutdown())
+    async with asyncio.timeout(60):
+        while (await line.receive()).type is aiohttp.WSMsgType.TEXT:
+            pass
+    assert line.close_code == aiohttp.WSCloseCode.GOING_AWAY
+    await stopping
+
+
 async def test_nonsense_does_not_break_the_line(house: Any) -> None:
     mei = await house.enter("mei")
     line = await _line(mei)

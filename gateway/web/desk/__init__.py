@@ -20,3 +20,8 @@ def routes() -> list[web.AbstractRouteDef]:
         *administration.routes(),
         *socket.routes(),
     ]
+
+
+def setup(app: web.Application) -> None:
+    """The live lines end when the server stops."""
+    socket.setup(app)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway import wake
 from gateway.calls import CALLS
@@ -24,6 +24,7 @@ CALM = 0.15
 RECHECK = 20.0
 #: WebSocket close code for "log in again" (4000-4999 are the application's own, RFC 6455 7.4.2).
 LOGGED_OUT = 4401
+_LINES = web.AppKey("desk_lines", set[web.WebSocketResponse])
 
 
 class _Open(msgspec.Struct):
@@ -37,6 +38,19 @@ def routes() -> list[web.AbstractRouteDef]:
     return [web.get("/desk/socket", live)]
 
 
+def setup(app: web.Application) -> None:
+    """Open lines are known, so that stopping does not wait for them."""
+    app[_LINES] = set()
+    app.on_shutdown.append(_close_all)
+
+
+async def _close_all(app: web.Application) -> None:
+    """Before the server stops: pages are told to come back."""
+    lines = app[_LINES]
+    going = [line.close(code=WSCloseCode.GOING_AWAY, message=b"restarting") for line in tuple(lines)]
+    await asyncio.gather(*going, return_exceptions=True)
+
+
 async def live(request: web.Request) -> web.StreamResponse:
     """Open the line. Browsers send cookies with cross-site sockets too, so the Origin header is required."""
     visit = await guard.visit_of(request)
@@ -46,8 +60,12 @@ async def live(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(heartbeat=25, max_msg_size=4096)
     await socket.prepare(request)
     line = _Line(visit, socket)
-    async with _beside(line.watch_queue()):
-        await line.read()
+    request.app[_LINES].add(socket)
+    try:
+        async with _beside(line.watch_queue()):
+            await line.read()
+    finally:
+        request.app[_LINES].discard(socket)
     return socket
 
 
