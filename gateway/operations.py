@@ -258,12 +258,15 @@ async def audit(gateway: Gateway, params: Params) -> Rows:
 
 
 async def audit_journals(gateway: Gateway, params: Params) -> Rows:
-    """Check the hash chain of every complaint's journal, and that no attachment is missing or changed."""
+    """Check the hash chain of every complaint's journal, and that no revision or attachment is missing or changed."""
     checked, faults = 0, []
     for record in await _all(lambda c: gateway.store.records(cursor=c, limit=PAGE), params.get("limit", 1_000_000)):
         checked += 1
-        if fault := journal.verify(await gateway.store.journal(record.number)):
+        lines = await gateway.store.journal(record.number)
+        if fault := journal.verify(lines):
             faults.append({"number": record.number, "fault": fault})
+        digests = await gateway.store.revision_digests(record.number)
+        faults += [{"number": record.number, "fault": fault} for fault in journal.verify_revisions(lines, digests)]
         faults += [
             {"number": record.number, "fault": f"attachment {file.digest}: {fault}"}
             for file in record.arrival.attachments

@@ -753,6 +753,10 @@ class Store(Protocol):
 
     async def revisions(self, number: str) -> tuple[ComplaintRecord, ...]: ...
 
+    async def revision_digests(self, number: str) -> dict[int, str]:
+        """sha256 (hex) of each revision as it is stored, by its number; the journal's lines say what it was."""
+        ...
+
     async def records(
         self,
         *,

@@ -8,16 +8,20 @@ Canonical JSON: UTF-8, keys sorted, no spaces, times in ISO 8601 with ``+00:00``
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
 import msgspec
 
 from gateway.store.base import JournalLine
+from normalizer.record import ComplaintRecord
 
 #: The one key of a body that was erased; its value is the sha256 of what stood there.
 ERASED = "erased_sha256"
+
+#: The key of a body under which the sha256 of the record's revisions stand that came with the line, by their number.
+REVISIONS = "revision_sha256"
 
 
 def canonical(value: Any) -> bytes:
@@ -30,6 +34,46 @@ def body_hash(body: Mapping[str, Any]) -> str:
     if set(body) == {ERASED}:
         return str(body[ERASED])
     return hashlib.sha256(canonical(body)).hexdigest()
+
+
+def with_revision(lines: Sequence[JournalLine], record: ComplaintRecord, digest: str) -> tuple[JournalLine, ...]:
+    """The lines of a revision, the last of its case with the revision's sha256; a line of its own where there is none."""
+    own = [n for n, line in enumerate(lines) if line.number == record.number]
+    if not own:
+        made = JournalLine(number=record.number, what="revised", at=record.updated_at, by="system")
+        return (*lines, with_digests(made, {record.revision: digest}))
+    return tuple(
+        with_digests(line, {record.revision: digest}) if n == own[-1] else line for n, line in enumerate(lines)
+    )
+
+
+def with_digests(line: JournalLine, digests: Mapping[int, str]) -> JournalLine:
+    """The line with the sha256 of revisions."""
+    named = {str(revision): digest for revision, digest in digests.items()}
+    return msgspec.structs.replace(line, body={**line.body, REVISIONS: named})
+
+
+def verify_revisions(lines: Sequence[JournalLine], digests: Mapping[int, str]) -> Iterator[str]:
+    """What is wrong with a case's revisions, whose stored bytes have these sha256, by its (whole) journal.
+
+    Revisions from before their hashes were written down are not known here. An erasure rewrites all revisions and says their
+    new hashes; a body may be empty only before one.
+    """
+    known: dict[int, str] = {}
+    last_erasure = max((line.n for line in lines if line.what == "erased"), default=0)
+    for line in lines:
+        if set(line.body) == {ERASED} and line.n > last_erasure:
+            yield f"line {line.n} was emptied without an erasure"
+        told = line.body.get(REVISIONS, {})
+        known = {**({} if line.what == "erased" else known), **{int(revision): told[revision] for revision in told}}
+    for revision, digest in known.items():
+        if revision not in digests:
+            yield f"revision {revision} is missing"
+        elif digests[revision] != digest:
+            yield f"revision {revision} was changed"
+    for revision in sorted(digests):
+        if known and revision > min(known) and revision not in known:
+            yield f"revision {revision} stands in no line"
 
 
 def erased(body: Mapping[str, Any]) -> dict[str, str]:

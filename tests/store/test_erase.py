@@ -89,7 +89,7 @@ async def test_erasing(store: Store, home: Home, clock: Clock) -> None:
     assert kept.what.category is not None
     assert (kept.revision, kept.what.category.value, kept.standing.status) == (3, "building/lift", "waiting_agent")
     lines = await store.journal("A-1")
-    assert [j.what for j in lines] == ["opened", "revised", "erased"]
+    assert [j.what for j in lines] == ["opened", "revised", "revised", "erased"]
     assert verify(lines) == ""
     assert await store.blobs_of(conversation) == ()
     assert not await store.blob_in_use("ab" * 32)

@@ -132,7 +132,7 @@ async def test_amending_a_record(store: Store, clock: Clock) -> None:
     )
     assert (after.status, after.number, after.owner, after.fence) == ("closed", "", "bot", 2)
     assert [s.fence for s in await store.pending(conversation)] == [2]
-    assert [j.what for j in await store.journal("A-1")] == ["closed"]
+    assert [j.what for j in await store.journal("A-1")] == ["revised", "closed"]
     with pytest.raises(Conflict):
         await store.amend(conversation, None, closed, status="closed")
     again = record("A-1", conversation, revision=3, status="waiting_agent")

@@ -14,7 +14,7 @@ import msgspec
 
 from channels.base import Attachment, Inbound, Sender
 from gateway.store.base import Entry, JournalLine
-from gateway.store.journal import canonical, erased
+from gateway.store.journal import canonical, erased, with_digests
 from gateway.store.sqlite import contacts, files, flow, memory, outbox, recordings, records, rows
 from normalizer.record import Complainant, ComplaintRecord, Found, What
 
@@ -40,7 +40,8 @@ def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> 
     changed += memory.erase(connection, conv) + contacts.erase(connection, conv)
     for number in numbers:
         changed += _revisions(connection, number) + _journal(connection, number)
-        records.write_journal(connection, [JournalLine(number=number, what="erased", at=at, by=by)])
+        line = JournalLine(number=number, what="erased", at=at, by=by)
+        records.write_journal(connection, [with_digests(line, records.revision_digests(connection, number))])
     changed += _count(
         connection,
         # Nobody waits any more, and no agent could answer.

@@ -156,8 +156,9 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:
     connection.executemany(
         "UPDATE inbox SET state = 'done', state_at = ?, error = '' WHERE id = ?", [(at, id) for id in outcome.done]
     )
+    journal = outcome.journal
     if outcome.record is not None and writes_record:
-        records.write(connection, conv, outcome.record)
+        journal = records.write(connection, conv, outcome.record, journal)
     status = outcome.status or (outcome.record.standing.status if outcome.record else "")
     connection.execute(
         "UPDATE conversation SET state = ?, active_at = ?, status = CASE WHEN ?3 = '' THEN status ELSE ?3 END"
@@ -168,7 +169,7 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:
         fence = hand_over(connection, conv, outcome.owner, at)
     timeline.write(connection, conv, outcome.notices)
     queue(connection, conv, outcome.sends, fence, at)
-    records.write_journal(connection, outcome.journal)
+    records.write_journal(connection, journal)
     if outcome.trace:
         connection.execute("INSERT INTO trace (conv, at, body) VALUES (?, ?, ?)", (conv, at, outcome.trace))
 

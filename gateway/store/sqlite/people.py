@@ -135,7 +135,7 @@ def amend(
     stored = records.revision(connection, record.number)
     if record.revision != stored + 1:
         raise Conflict(f"{record.number} stands at revision {stored}, {record.revision} does not follow")
-    records.write(connection, conv, record)
+    journal = records.write(connection, conv, record, journal)
     _set_status(connection, conv, status, at)
     if owner is not None and owner != holder:
         current = flow.hand_over(connection, conv, owner, at)

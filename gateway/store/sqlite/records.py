@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.store.base import JournalLine
-from gateway.store.journal import canonical, seal
+from gateway.store.journal import canonical, seal, with_revision
 from gateway.store.sqlite import rows
 from normalizer.record import ComplaintRecord, Found
 
@@ -35,11 +36,13 @@ def unchanged(connection: sqlite3.Connection, record: ComplaintRecord) -> bool:
     return row is not None and rows.record(row[0]) == record
 
 
-def write(connection: sqlite3.Connection, conv: int, record: ComplaintRecord) -> None:
-    """Add the revision and make it the current one; the conversation follows it."""
+def write(
+    connection: sqlite3.Connection, conv: int, record: ComplaintRecord, journal: Sequence[JournalLine]
+) -> tuple[JournalLine, ...]:
+    """Add the revision and make it the current one; the conversation follows it. The lines, with the revision's hash."""
+    body = rows.encode(record)
     connection.execute(
-        "INSERT INTO record_revision (number, revision, body) VALUES (?, ?, ?)",
-        (record.number, record.revision, rows.encode(record)),
+        "INSERT INTO record_revision (number, revision, body) VALUES (?, ?, ?)", (record.number, record.revision, body)
     )
     due = _due(record)
     urgency = _value(record.gravity.urgency)
@@ -62,6 +65,7 @@ def write(connection: sqlite3.Connection, conv: int, record: ComplaintRecord) ->
         row,
     ).fetchone()
     _show(connection, conv, n, record, due, urgency)
+    return with_revision(journal, record, hashlib.sha256(body).hexdigest())
 
 
 def _show(
@@ -179,3 +183,9 @@ def get(connection: sqlite3.Connection, number: str) -> ComplaintRecord:
 def revisions(connection: sqlite3.Connection, number: str) -> tuple[ComplaintRecord, ...]:
     found = connection.execute("SELECT body FROM record_revision WHERE number = ? ORDER BY revision", (number,))
     return tuple(rows.record(r[0]) for r in found.fetchall())
+
+
+def revision_digests(connection: sqlite3.Connection, number: str) -> dict[int, str]:
+    """sha256 of each revision as it is stored: read back and written again it may have fields of a newer version."""
+    found = connection.execute("SELECT revision, body FROM record_revision WHERE number = ?", (number,))
+    return {r[0]: hashlib.sha256(r[1]).hexdigest() for r in found.fetchall()}

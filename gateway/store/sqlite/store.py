@@ -295,6 +295,9 @@ class SqliteStore:
     async def revisions(self, number: str) -> tuple[ComplaintRecord, ...]:
         return self._readers.near(lambda c: records.revisions(c, number))
 
+    async def revision_digests(self, number: str) -> dict[int, str]:
+        return self._readers.near(lambda c: records.revision_digests(c, number))
+
     async def records_to_link(self, limit: int) -> tuple[ComplaintRecord, ...]:
         return self._readers.near(lambda c: records.to_link(c, limit))
 
