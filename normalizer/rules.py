@@ -54,7 +54,7 @@ FILES = (
 
 _WEIGHTS = {"strong": 2.0, "words": 1.0, "weak": 0.5}
 _MODIFIERS = (
-    "negation", "stronger", "weaker", "contrast", "question", "reproach", "helpless", "oneself", "condition", "irony",
+    "negation", "stronger", "weaker", "contrast", "wish", "question", "reproach", "helpless", "oneself", "condition", "irony",
     "greeting", "opening",
 )  # fmt: skip
 

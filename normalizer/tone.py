@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from normalizer.lexicon import Hit, Hits
@@ -15,13 +17,25 @@ LATIN_REACH = 20
 #: Modifiers looked at before one word.
 MAX_BEFORE = 6
 
+#: So far a denial reaches to what is compared (没有宣传的那么好).
+COMPARED_REACH = 14
+
 _STOPS = frozenset("。！？!?；;\n，,、.:：")
 #: The modifiers that a word after them feels; question words and pronouns are not among them.
-_TURNING = frozenset({"negation", "stronger", "weaker", "contrast", "condition"})
+_TURNING = frozenset({"negation", "stronger", "weaker", "contrast", "condition", "wish"})
+#: 异味都没有, 服务完全没有, "good manners are nonexistent".
+_CLOSING = re.compile(
+    r"[一-鿿]{0,2}?(?:都|也|就|全|全都|完全|根本|一点都|一点也|丝毫)?(?:没有?了?|全无|为零|不存在|没了|没有过)(?=$|[，,。.!！?？;；\s])"
+    r"|[a-z' ]{0,9} (?:nonexistent|non-existent|nowhere to be|out of the window|out the window|absent|lacking)(?![a-z])"
+)
+_COMPARED = frozenset({"那么", "这么", "那样", "这样"})
 _NEGATED_GOOD = -0.9
-_NEGATED_BAD = -0.4
-_AFTER_BUT = 1.4
-_BEFORE_BUT = 0.8
+_NEGATED_BAD = -0.1
+_AFTER_BUT = 1.1
+#: Who tells a story says first what it was like: the words of the first sentence of several count more.
+_OPENING = 1.5
+_NOWHERE = 1 << 30
+_SENTENCE = re.compile(r"[。！？!?；;\n~…]+")
 
 
 class Tone(NamedTuple):
@@ -67,16 +81,36 @@ class Around:
                 factor *= 0.7
             elif mod.label == "contrast":
                 break
+            elif mod.label == "wish" and hit.label == "positive":
+                negations += 1  # "It should have been better": it was not
             edge = mod.start
             index -= 1
-        return negations, factor
+        return negations + self._denied_behind(hit), factor
+
+    def _denied_behind(self, hit: Hit) -> bool:
+        """Whether a denial right behind a word closes the clause."""
+        return bool(_CLOSING.match(self._plain, hit.end))
 
     def _reach(self, hit: Hit, mod: Hit) -> int:
         """Between two scripts a modifier counts only where it touches ("不happy")."""
         han = self._plain[mod.end - 1] > "\u2e80"
         if han != (self._plain[hit.start] > "\u2e80") and not self._plain[hit.start].isdigit():
             return 1
+        if han and self._plain[hit.start - 2 : hit.start] in _COMPARED:
+            return COMPARED_REACH
         return HAN_REACH if han else LATIN_REACH
+
+    def turning(self, hits: Sequence[Hit]) -> set[int]:
+        """Where the denials end that turn a word ("It didn't break", 还没卡过): they tell of no trouble themselves."""
+        found = set()
+        for hit in hits:
+            index = bisect_left(self._at, hit.start) - 1
+            mod = self._mods[index] if index >= 0 else None
+            if mod is None or mod.label != "negation" or mod.end > hit.start:
+                continue
+            if hit.start - mod.end <= self._reach(hit, mod) and not self._stopped(mod.end, hit.start):
+                found.add(mod.end)
+        return found
 
     def negated(self, hit: Hit) -> bool:
         """Whether a word is said not to be so."""
@@ -89,27 +123,40 @@ class Around:
                 return True
         return False
 
+    def sentences(self) -> list[int]:
+        """Where the sentences end, but for the last one."""
+        ends = [stop.end() for stop in _SENTENCE.finditer(self._plain)]
+        return [end for end in ends if end < len(self._plain) - 1]
+
     def _stopped(self, start: int, end: int) -> bool:
         return any(char in _STOPS for char in self._plain[start:end])
 
 
 def weigh(hits: Hits, around: Around) -> Tone:
     """The tone of a text from its sentiment words."""
+    said = hits.get("sentiment", ())
     modifiers = hits.get("modifiers", ())
-    buts = [hit.start for hit in modifiers if hit.label == "contrast"]
+    last_but = max((hit.start for hit in modifiers if hit.label == "contrast"), default=_NOWHERE)
     irony = [hit for hit in modifiers if hit.label == "irony"]
+    ends = around.sentences()
+    mocked = {bisect_left(ends, hit.end) for hit in irony}
+    turning = around.turning(said)
     good: list[Hit] = []
     bad: list[Hit] = []
     score = 0.0
-    last_but = buts[-1] if buts else -1
-    for hit in hits.get("sentiment", ()):
+    for hit in said:
+        if hit.end in turning and (hit.weight < 1 or hit.rule.isascii()):
+            continue  # 没法 stays bad before a bad word
         negations, factor = around.before(hit)
         value = hit.weight * factor * (1.0 if hit.label == "positive" else -1.0)
         if negations % 2:
             value *= _NEGATED_GOOD if value > 0 else _NEGATED_BAD
-        if buts:
-            value *= _AFTER_BUT if hit.start > last_but else _BEFORE_BUT
-        if irony and value > 0:
+        if hit.start > last_but:
+            value *= _AFTER_BUT
+        sentence = bisect_left(ends, hit.end)
+        if ends and not sentence:
+            value *= _OPENING
+        if value > 0 and sentence in mocked:
             value = 0.0
         score += value
         if hit.weight >= 1:
