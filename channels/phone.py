@@ -156,7 +156,7 @@ class Phone:
 
     name: ClassVar[str] = "phone"
     settings: ClassVar[type[msgspec.Struct]] = PhoneSettings
-    limits: ClassVar[Limits] = Limits(text=1, file=500 * 1024 * 1024, body=30 * 1024 * 1024)
+    limits: ClassVar[Limits] = Limits(text=1_000_000, file=500 * 1024 * 1024, body=30 * 1024 * 1024)
     routes: ClassVar[tuple[Route, ...]] = (Route(),)
     idempotent: ClassVar[bool] = False
     exempt: ClassVar[Mapping[Promise, str]] = {

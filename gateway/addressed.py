@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from channels.base import PUBLIC, Channel, Outbound
+from channels.base import PUBLIC, Channel, Outbound, RecordsCalls
 from gateway.parts import parts
 from gateway.store.base import NewSend
 
@@ -31,6 +31,8 @@ def to_customer(
     if out.thread.startswith(PUBLIC) and out.kind in UNSAID_IN_PUBLIC:
         return ()
     channel = channels.get((out.channel, out.account))
+    if isinstance(channel, RecordsCalls) and out.kind == "survey":
+        return ()  # a call that is over answers nothing
     pieces = (out,) if channel is None else parts(out, channel.limits)
     return tuple(_row(piece, conversation, number, fence) for piece in pieces)
 

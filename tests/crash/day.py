@@ -1,4 +1,4 @@
-"""``python -m tests.crash.day``: a day on every channel that has a simulated platform, and on our own two, then the reckoning.
+"""``python -m tests.crash.day``: a day on every channel, most of them simulated platforms, then the reckoning.
 
 Customers write texts that carry a mark of their own, send pictures, and say it twice where their platform does; agents
 answer at the desk. The platforms lose answers, swap, forge, fall silent. The real server runs as a process of its own
@@ -13,10 +13,12 @@ import asyncio
 import hashlib
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from channels._platforms.base import File, Platform
@@ -24,10 +26,13 @@ from gateway import config
 from gateway.cli.operate import perform_anywhere
 from gateway.desk.passwords import hash_password
 from gateway.operations import OperationError
+from gateway.outbox import NO_NEWS
 from gateway.simulate.platforms import Running, names, whole
 from gateway.store.base import Agent
 from gateway.store.sqlite import SqliteStore
-from tests.crash.day_books import HELLO, Books, reckon
+from tests.channels.email.servers import DOVECOT
+from tests.crash.day_books import HELLO, Books, posts, reckon
+from tests.crash.day_own import Exchange, Mailbox
 from tests.crash.traffic import Caller, DeskAgent, Ledger, Visitor, World
 from tests.crash.watch import Watch
 from tests.ports import free_port
@@ -56,7 +61,7 @@ PAUSE = 0.1
 #: The shortest time in seconds for which a platform repeats what we do not take: a restart takes a while, at any pace.
 REPEATS_FOR = 30.0
 #: Seconds until all that is under way must have arrived.
-PATIENCE = 240.0
+PATIENCE = 420.0
 TOKEN, PASSWORD = "crash-suite-token", "correct horse battery"
 #: A day in minutes: what fails is tried again soon. Callers come by an account of the API's own.
 MORE = """
@@ -76,22 +81,37 @@ class Day:
     """One run: ``customers`` on each platform who say ``messages`` each, ``kills`` of the server spread over them."""
 
     def __init__(
-        self, folder: Path, *, customers: int, messages: int, kills: int = 2, seed: int = 1, pace: float = 0.2
+        self,
+        folder: Path,
+        *,
+        customers: int,
+        messages: int,
+        kills: int = 2,
+        seed: int = 1,
+        pace: float = 0.2,
+        short: bool = False,
     ) -> None:
         self._folder, self._customers, self._messages, self._kills = folder, customers, messages, kills
-        self._pace, self._chance = pace, random.Random(seed)
+        self._pace, self._short, self._chance = pace, short, random.Random(seed)
         self._port = free_port()
         self._server: asyncio.subprocess.Process | None = None
         self.watches: dict[str, Watch] = {}
         self.ledger = Ledger()
         self.visitors: list[Visitor] = []
+        self.mailbox: Mailbox | None = None
         self.books = Books()
 
     async def carry_out(self) -> Books:
         url = f"http://127.0.0.1:{self._port}"
         self._world = World(url, self.ledger, self._chance)
-        async with Running(names(), gateway=url, pace=self._pace) as running:
-            self.books.left_out = running.left_out
+        async with AsyncExitStack() as open_servers:
+            running = await open_servers.enter_async_context(Running(names(), gateway=url, pace=self._pace))
+            self.books.left_out = dict(running.left_out)
+            self.exchange = await open_servers.enter_async_context(Exchange(self._world))
+            if shutil.which(DOVECOT):
+                self.mailbox = await open_servers.enter_async_context(Mailbox(self._folder, self._chance))
+            else:
+                self.books.left_out["email"] = "Dovecot is not installed"
             await self._furnish(running)
             await self._start()
             try:
@@ -110,6 +130,7 @@ class Day:
             self.watches[name] = Watch(platform)
         self._file = self._folder / "allears.toml"
         more = MORE.format(token=hashlib.sha256(TOKEN.encode()).hexdigest())
+        more += self.exchange.table() + (self.mailbox.table() if self.mailbox else "")
         self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}") + more)
         store = self._store()
         await store.open()
@@ -144,15 +165,18 @@ class Day:
 
     async def _first_words(self, platforms: dict[str, Platform]) -> None:
         """Somebody is answered everywhere: a platform with a connection delivers nothing from before the first one."""
-        await self._ask("audit", {})  # it is up: the first try succeeds, and nobody waits for a second one
+        await self._world.until_accepted(lambda: self._world.call("GET", "/healthz"))
         await self._until("an answer at each platform", lambda: self._answered(platforms))
 
     async def _answered(self, platforms: dict[str, Platform]) -> bool:
         silent = [platform for platform in platforms.values() if not platform.sent]
         for platform in silent:
             await platform.say(HELLO, person="first")
+        unread = self.mailbox is not None and not self.mailbox.posted()
+        if self.mailbox is not None and unread:
+            await self.mailbox.write("first", HELLO)
         await asyncio.sleep(1.0)
-        return not silent
+        return not silent and not unread
 
     async def _traffic(self, platforms: dict[str, Platform]) -> None:
         self.visitors = [Visitor(self._world, f"visitor{n}", "lantern") for n in range(self._customers)]
@@ -172,22 +196,30 @@ class Day:
 
     async def _said(self) -> None:
         """All customers of the platforms, one message after the other, each customer's in order."""
-        turns = [(name, n) for name in self.watches for n in range(self._customers) for _ in range(self._messages)]
+        doors = [*self.watches, "phone", *(["email"] if self.mailbox else [])]
+        turns = [(name, n) for name in doors for n in range(self._customers) for _ in range(self._messages)]
         self._chance.shuffle(turns)
         kill_at = {round(len(turns) * n / (self._kills + 1)) for n in range(1, self._kills + 1)}
         for turn, (name, n) in enumerate(turns):
             if turn in kill_at:
                 await self._kill()
-            await self._say(self.watches[name], f"{name}{n}", f"{PEOPLE[n % len(PEOPLE)]} {n}")
+            await self._say(name, n)
             await asyncio.sleep(self._chance.uniform(0, PAUSE))
 
-    async def _say(self, watch: Watch, customer: str, person: str) -> None:
+    async def _say(self, name: str, n: int) -> None:
+        customer = f"{name}{n}"
         accepted = self.ledger.accepted.setdefault(customer, [])
         mark = f"{customer}-{len(accepted) + 1}"
-        files = (PICTURE,) if self._chance.random() < PICTURES else ()
-        watch.said(mark)
         accepted.append(mark)
-        await watch.platform.say(self._world.text(mark), person=person, files=files)
+        text = self._world.text(mark)
+        if name == "phone":
+            await self.exchange.ring(customer, mark, text)
+        elif name == "email" and self.mailbox is not None:
+            await self.mailbox.write(customer, text)
+        else:
+            files = (PICTURE,) if self._chance.random() < PICTURES else ()
+            self.watches[name].said(mark)
+            await self.watches[name].platform.say(text, person=f"{PEOPLE[n % len(PEOPLE)]} {n}", files=files)
 
     # afterwards
 
@@ -196,21 +228,32 @@ class Day:
             platform.faults = {}
         for platform in platforms.values():
             await platform.delivered()
+        if self.mailbox is not None:
+            self.mailbox.calm()
         await self._until("every message to be taken", self._all_quiet)
         await self._until("every message to be worked on", lambda: self._none("inbox-list", ("open", "wait")))
-        await self._until("every reply to be said", lambda: self._none("outbox-list", ("waiting", "sending")))
+        await self._until("every reply to be said", self._all_said)
 
     async def _all_quiet(self) -> bool:
         """Platforms that are asked say nothing of what is still to come: nothing comes for some seconds."""
         before = await self._ask("audit", {})
         await asyncio.sleep(3.0)
-        return [row["seen"] for row in before] == [row["seen"] for row in await self._ask("audit", {})]
+        after = await self._ask("audit", {})
+        mails = sum(int(str(row["recorded"])) for row in after if row["channel"] == "email")
+        all_read = mails >= sum(len(said) for name, said in self.ledger.accepted.items() if name.startswith("email"))
+        return all_read and [row["seen"] for row in before] == [row["seen"] for row in after]
 
     async def _none(self, operation: str, states: tuple[str, ...]) -> bool:
         for state in states:
             if await self._ask(operation, {"state": state, "limit": 1}):
                 return False
         return True
+
+    async def _all_said(self) -> bool:
+        """What was cut off by a kill may wait five minutes for its platform's news; a short day does not."""
+        rows = [row for state in ("waiting", "sending") for row in await self._ask("outbox-list", {"state": state})]
+        held_up = {row["lane"] for row in rows if str(row["error"]).startswith(NO_NEWS) and self._short}
+        return all(row["lane"] in held_up for row in rows)
 
     async def _until(self, what: str, test: Callable[[], Awaitable[bool]]) -> None:
         try:
@@ -233,10 +276,21 @@ class Day:
         """The server's own books: nothing missing, no journal broken."""
         for row in await self._ask("audit", {}):
             self.books.lines[str(row["channel"])].held_off += int(str(row["duplicates"]))
-            for count in ("recorded", "processed", "answered", "delivered", "dead", "quarantined", "missing"):
+            for count in (
+                "recorded",
+                "processed",
+                "open",
+                "held",
+                "answered",
+                "delivered",
+                "dead",
+                "quarantined",
+                "missing",
+            ):
                 self.books.notes[f"audit: {count}"] = self.books.notes.get(f"audit: {count}", 0) + int(str(row[count]))
-        if self.books.notes["audit: missing"]:
-            self.books.faults.append(f"the audit misses {self.books.notes['audit: missing']}")
+        for count in ("open", "held", "dead", "quarantined", "missing"):
+            if self.books.notes[f"audit: {count}"]:
+                self.books.faults.append(f"the audit has {self.books.notes[f'audit: {count}']} {count}")
         *faults, journals = await self._ask("audit-journals", {})
         self.books.notes["audit: journals that hold"] = int(str(journals["checked"])) - len(faults)
         self.books.faults += [f"a journal or file is wrong: {fault}" for fault in faults]
@@ -247,6 +301,8 @@ class Day:
         await store.open()
         try:
             await reckon(self.books, store, self.ledger, self.watches, self.visitors)
+            if self.mailbox is not None:
+                await posts(self.books, store, self.mailbox.posted())
         finally:
             await store.close()
 

@@ -101,7 +101,8 @@ async def reckon(
 
 
 def _intake(books: Books, found: Sequence[Row], ledger: Ledger, watches: Mapping[str, Watch]) -> None:
-    kept = [(row, m, mark) for row, m in found if m.kind == "message" for mark in MARK.findall(m.text)]
+    first = [(row, m) for row, m in found if m.kind == "message" and m.machine != "copy"]
+    kept = [(row, m, mark) for row, m in first for mark in MARK.findall(m.text)]
     times = Counter(mark for _, _, mark in kept)
     given_up = {mark for w in watches.values() for event in w.platform.given_up for mark in MARK.findall(repr(event))}
     for customer, marks in ledger.accepted.items():
@@ -117,6 +118,7 @@ def _intake(books: Books, found: Sequence[Row], ledger: Ledger, watches: Mapping
         line.disordered += stored != [mark for mark in told if mark in times]
     for row, message in found:
         line = books.lines[row.channel]
+        line.held_off += message.machine == "copy"
         line.files += sum(file.state == "kept" for file in message.attachments)
         books.faults += [f"a file is {f.state}: {f.reason}" for f in message.attachments if f.state != "kept"]
         line.uninvited += _is_uninvited(message)
@@ -132,7 +134,7 @@ def _is_uninvited(message: Inbound) -> bool:
     """Pictures may come without their words, which then are a message of their own."""
     if message.kind != "message" or message.machine or (message.attachments and not message.text):
         return False
-    return message.text != HELLO and not MARK.search(message.text)
+    return message.text.strip() != HELLO and not MARK.search(message.text)
 
 
 def _replies(line: Line, sends: Sequence[Send], watch: Watch) -> None:
@@ -145,7 +147,7 @@ def _replies(line: Line, sends: Sequence[Send], watch: Watch) -> None:
         least[key] += send.state == "sent"
         most[key] += tried
         allowed[key] += send.tries if REPEAT_IN_DOUBT[out.kind] and not safe else tried
-        line.in_doubt += send.state == "unknown"
+        line.in_doubt += send.state in ("unknown", "waiting")
     seen = Counter((one["thread"], one["text"]) for one in watch.platform.sent)
     line.replies = seen.total()
     line.unseen = (least - seen).total()
@@ -161,6 +163,17 @@ def _is_swapped(thread: str, sends: Sequence[Send], watch: Watch) -> bool:
     seen = list(dict.fromkeys(one["text"] for one in watch.platform.sent if one["thread"] == thread))
     seen = [text for text in seen if said[text] == 1]
     return seen != [out.text for out in outs if out.thread == thread and out.text in seen]
+
+
+async def posts(books: Books, store: Store, posted: Counter[str]) -> None:
+    """Mails of ours. One that arrived twice has the same Message-ID, so its reader sees it once."""
+    sends = [send for send in await everything(store.outbox) if send.destination.startswith("channel:email/")]
+    states = Counter(send.state for send in sends)
+    line = books.lines["email"]
+    line.replies, line.again, line.in_doubt = len(posted), posted.total() - len(posted), states["unknown"]
+    line.unseen = max(0, states["sent"] - len(posted))
+    line.twice = max(0, len(posted) - sum(send.tries > 0 for send in sends))
+    books.faults += [f"email: {fault}" for fault in line.faults if fault.startswith(("unseen", "twice"))]
 
 
 def _window(line: Line, visitor: Visitor) -> None:

@@ -210,6 +210,7 @@ class DeskAgent:
                     await self._enter()
                 _, page = await self._ask("GET", "/desk/api/conversations?view=waiting")
                 lines = page.get("items", []) if isinstance(page, dict) else []
+                lines = [line for line in lines if line["channel"] != "phone"]  # nothing can be said into a call
                 if lines:
                     await self._serve(self.world.chance.choice(lines)["id"])
                 await asyncio.sleep(self.world.chance.random() * 0.3)

@@ -11,8 +11,6 @@ from channels.base import Call
 
 #: What every message of a customer carries: who they are and which of theirs it is.
 MARK = re.compile(r"\(([a-z]+\d+-\d+)\)")
-#: Platforms that are asked or listened to; the others bring what happens themselves.
-ASKED = frozenset({"discord", "matrix", "wecom"})
 #: The gateway's answers that let nobody in; 0 and 503: it was not there.
 REFUSED = frozenset({0, 401, 403, 503})
 
@@ -27,6 +25,7 @@ class Watch:
         self.forged: Counter[int] = Counter()
         """What the gateway answered to forgeries."""
         self.strange: list[Any] = []
+        self._is_asked = type(platform).deliver is not Platform.deliver
         self._forgeries: list[Call] = []
         self._forge, self._post, self._strange = platform.forged, platform.post, platform.strange
         self._until_taken = platform._until_taken
@@ -40,7 +39,7 @@ class Watch:
 
     def said(self, mark: str) -> None:
         """A customer has said it. Where the platform is asked, that is the order."""
-        if self.platform.name in ASKED:
+        if self._is_asked:
             self.order.append(mark)
 
     def _note_forgery(self, call: Call) -> Call:
@@ -61,6 +60,6 @@ class Watch:
         return event
 
     async def _note_departure(self, event: Any) -> None:
-        if self.platform.name not in ASKED and not any(event is one for one in self.strange):
+        if not self._is_asked and not any(event is one for one in self.strange):
             self.order += [mark for mark in MARK.findall(repr(event)) if mark not in self.order]
         await self._until_taken(event)
