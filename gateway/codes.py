@@ -183,4 +183,6 @@ async def way_to(gateway: Gateway, code: NewCode) -> Way | None:
     async for way in new_ways(gateway, [code.address], f"code/{code.id}"):
         return way
     found = await gateway.store.conversations_of(code.address)
-    return next(open_ways(gateway, [each for each in found if each.id != code.conversation]), None)
+    async for way in open_ways(gateway, [each for each in found if each.id != code.conversation]):
+        return way
+    return None

@@ -35,6 +35,7 @@ class Draft:
         self.identity = ""
         self.proofs: list[NewProof] = []
         self.code = work.code
+        self.blocked: bool | None = None
         self.codes: list[tuple[NewCode, NewSend | None]] = []
 
     def start_anew(self) -> None:

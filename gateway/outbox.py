@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from channels.base import ChannelError, Outbound, Retry, TellsLater, Unauthorized, Unknown, Withheld
+from channels.base import Blocked, ChannelError, Outbound, Retry, TellsLater, Unauthorized, Unknown, Withheld
 from gateway import codes, receipts, roads, wake
 from gateway.action_calls import DESTINATION, ActionCalls
 from gateway.context import Gateway
@@ -166,6 +166,8 @@ class Outbox:
         channel = self._gateway.channels.get((name, account))
         if channel is None:
             raise Unauthorized(f"{send.destination} is not configured (any more)")
+        if send.conversation and await self._gateway.store.blocked(send.conversation):
+            raise Blocked("the customer has closed this way to them")
         receipt = await channel.send(await self._outbound(send), self._tools)
         self._gateway.metrics.running(send.destination)
         return sent(send, receipt, now)

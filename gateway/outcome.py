@@ -61,6 +61,7 @@ def outcome(
         identity=draft.identity,
         proofs=tuple(draft.proofs),
         code=draft.code if draft.code != work.code else None,
+        blocked=draft.blocked,
         codes=tuple(draft.codes),
     )
 

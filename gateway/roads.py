@@ -97,7 +97,7 @@ class Roads:
             return None
         contact = await self._gateway.store.contact(send.conversation)
         here = (out.channel, out.account, out.thread)
-        for way in open_ways(self._gateway, [alias.conversation for alias in contact.aliases]):
+        async for way in open_ways(self._gateway, [alias.conversation for alias in contact.aliases]):
             if way[:3] != here:
                 return way
         addresses = [address for address, _ in contact.addresses]

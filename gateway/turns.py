@@ -83,8 +83,10 @@ class Turns:
             elif item.message.kind not in SILENT_KINDS:
                 _identify(draft, item)
                 self._take(draft, work, item, now, cases)
-            elif item.message.placeholder:
-                draft.show(item)
+            else:
+                _hear_of_block(draft, item)
+                if item.message.placeholder:
+                    draft.show(item)
         return self._decided(draft, work, now)
 
     def surrender(self, work: Work, now: datetime) -> Decided:
@@ -311,6 +313,14 @@ def _identify(draft: Draft, item: WorkItem) -> None:
     draft.proofs += [
         NewProof(one=own, other=address, how=how, at=message.at, by=by) for address, how in identity.proven(message)
     ]
+
+
+def _hear_of_block(draft: Draft, item: WorkItem) -> None:
+    """What a platform tells of a customer who wants nothing more by this way, or something again."""
+    if item.message.machine == "blocked":
+        draft.blocked = True
+    elif item.message.kind == "status" and item.message.text == "unblocked":
+        draft.blocked = False
 
 
 def _link(work: Work, item: WorkItem) -> Entry:

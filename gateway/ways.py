@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -26,10 +26,10 @@ class Way(NamedTuple):
     conversation: str = ""
 
 
-def open_ways(gateway: Gateway, conversations: Iterable[Conversation]) -> Iterator[Way]:
+async def open_ways(gateway: Gateway, conversations: Iterable[Conversation]) -> AsyncIterator[Way]:
     """Conversations that can be written in now. A window of the web chat is none: whether somebody looks there is not known."""
     for found in conversations:
-        if _is_open(gateway, found):
+        if _is_open(gateway, found) and not await gateway.store.blocked(found.id):
             sender = Sender(id=found.sender, name=found.sender_name)
             yield Way(found.channel, found.account, found.thread, sender, found.id)
 

@@ -419,6 +419,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Written unless they stand, or a person has undone the same tie (but a code's proof is written then, too)."""
     code: Code | None = None
     """The conversation's code with what became of it. It must still be open, else :class:`Stale`."""
+    blocked: bool | None = None
+    """Whether the customer has closed this way to them; None: nothing was told of it."""
     codes: tuple[tuple[NewCode, NewSend | None], ...] = ()
     """New codes with their messages. Each closes an earlier one; one too many in an hour is kept as one never sent."""
 
@@ -851,6 +853,10 @@ class Store(Protocol):
     # who is who
     async def contact(self, conversation: str) -> Contact:
         """All that is proven to be the same person. A conversation without a turn yet is only itself."""
+        ...
+
+    async def blocked(self, conversation: str) -> bool:
+        """Whether the customer has closed this way to them."""
         ...
 
     async def conversations_of(self, node: str) -> tuple[Conversation, ...]:

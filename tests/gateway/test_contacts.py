@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -97,6 +98,16 @@ class World:
         (accepted,) = await accept(self.gateway, [message], received_at=self.clock())
         await self.work()
         return accepted.conversation
+
+    async def hear_of(self, told: str, machine: Any) -> None:
+        """The platform tells that their number wants nothing more, or something again."""
+        thread = f"{OURS}/{THEIRS}"
+        status = Inbound(
+            channel="sms", account="main", external_id=told, thread=thread, sender=Sender(id=THEIRS), at=self.clock(),
+            kind="status", machine=machine, text=told,
+        )  # fmt: skip
+        await accept(self.gateway, [status], received_at=self.clock())
+        await self.work()
 
     async def work(self) -> None:
         while await self.flow.step():
@@ -271,8 +282,9 @@ async def test_a_returning_customer_is_known_by_proof(world: World) -> None:
 
 async def reply(world: World, conversation: str, text: str = "Your money is on its way.") -> Any:
     agent = await people.add_agent(world.gateway, login=f"mei{len(world.twilio.sent)}", name="Mei", role="agent")
-    taken = await actions.claim(world.gateway, agent, conversation)
-    await actions.reply(world.gateway, agent, conversation, fence=taken.fence, key="12345678", text=text)
+    lead = msgspec.structs.replace(agent, role="lead")
+    taken = await actions.claim(world.gateway, lead, conversation, force=True)
+    await actions.reply(world.gateway, lead, conversation, fence=taken.fence, key=f"key-{agent.login}", text=text)
     await world.work()
     return agent
 
@@ -298,6 +310,17 @@ async def test_a_number_is_written_to_that_never_wrote_here(world: World) -> Non
     texts = await world.texted("Thank you!")
     assert await world.notices(whats, "rerouted") == [texts]
     assert await world.number(texts) == await world.number(whats), "the answer belongs to the case"
+
+
+async def test_who_has_said_stop_is_not_written_to_there(world: World) -> None:
+    """Their platform told of it; some take a message for such a customer all the same and lose it."""
+    texts, whats = await world.texted(), await world.texted(account="wa")
+    for told, machine in (("blocked", "blocked"), ("unblocked", "")):
+        await world.hear_of(told, machine)
+        before = len(world.twilio.sent)
+        await reply(world, texts, f"Said while {told}.")
+        assert [account for account, _, _ in world.twilio.sent[before:]] == ["AC2" if machine else "AC1"]
+    assert await world.notices(texts, "rerouted") == [whats]
 
 
 async def test_without_another_way_a_person_is_told(world: World) -> None:

@@ -169,6 +169,8 @@ def settle(connection: sqlite3.Connection, conv: int, outcome: Outcome, at: int)
         _settle_code(connection, outcome.code)
     if outcome.identity:
         connection.execute("INSERT OR IGNORE INTO identity (conv, identity) VALUES (?, ?)", (conv, outcome.identity))
+    if outcome.blocked is not None:
+        _set_blocked(connection, conv, outcome.blocked, at)
     for proof in outcome.proofs:
         _prove(connection, proof)
     for code, send in outcome.codes:
@@ -176,6 +178,20 @@ def settle(connection: sqlite3.Connection, conv: int, outcome: Outcome, at: int)
         _put(connection, conv, code, address="" if is_one_too_many else code.address)
         if send is not None and code.address and not is_one_too_many:
             outbox.add(connection, conv, send, None, at)
+
+
+def _set_blocked(connection: sqlite3.Connection, conv: int, is_blocked: bool, at: int) -> None:
+    if is_blocked:
+        connection.execute("INSERT OR IGNORE INTO blocked (conv, at) VALUES (?, ?)", (conv, at))
+    else:
+        connection.execute("DELETE FROM blocked WHERE conv = ?", (conv,))
+
+
+def is_blocked(connection: sqlite3.Connection, id: str) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM blocked b JOIN conversation c ON c.n = b.conv WHERE c.id = ?", (id,)
+    ).fetchone()
+    return found is not None
 
 
 def _settle_code(connection: sqlite3.Connection, code: Code) -> None:
@@ -273,6 +289,7 @@ def erase(connection: sqlite3.Connection, conv: int) -> int:
     """The person's identity with all it proved, and the codes that were typed here or sent to one of its addresses."""
     row = connection.execute("SELECT identity FROM identity WHERE conv = ?", (conv,)).fetchone()
     changed = connection.execute("DELETE FROM code WHERE conv = ?", (conv,)).rowcount
+    changed += connection.execute("DELETE FROM blocked WHERE conv = ?", (conv,)).rowcount
     if row is None:
         return changed
     (own,) = row

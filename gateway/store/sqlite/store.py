@@ -405,6 +405,9 @@ class SqliteStore:
     async def contact(self, conversation: str) -> Contact:
         return self._readers.near(lambda c: contacts.contact(c, conversation))
 
+    async def blocked(self, conversation: str) -> bool:
+        return self._readers.near(lambda c: contacts.is_blocked(c, conversation))
+
     async def conversations_of(self, node: str) -> tuple[Conversation, ...]:
         return self._readers.near(lambda c: contacts.conversations_of(c, node))
 
