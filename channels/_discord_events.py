@@ -27,7 +27,7 @@ class Reader:
         """The messages of an event. What should be one and cannot be read is shown to a person."""
         try:
             return self._read(kind, data, me)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             raw = msgspec.json.encode((kind, data))
             shown = "an event of Discord's that could not be read"
             return (unread(self._channel, self._account, raw, now, shown),)

@@ -51,7 +51,7 @@ class Reader:
         raw = msgspec.json.encode({**event, "room_id": room} if isinstance(event, dict) else event)
         try:
             found = self._read(room, event, me, place, threads)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RecursionError):
             shown = "an event of Matrix's that could not be read"
             return unread(self._channel, self._account, raw, now, shown)
         return None if found is None else msgspec.structs.replace(found, raw=raw)

@@ -36,7 +36,7 @@ class Reader:
         """The message of an event or of a pressed button; none for housekeeping. Raises :class:`BadPayload`."""
         try:
             found = self._read(tree, at)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError) as err:
             raise BadPayload(f"not an event of Slack's: {type(err).__name__}") from None
         return () if found is None else (msgspec.structs.replace(found, raw=raw),)
 

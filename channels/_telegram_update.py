@@ -79,7 +79,7 @@ class Reader:
                 msgspec.structs.replace(one, raw=raw)
                 for one in self._read(Update.de_json(_completed(tree), None), tree, at)
             )
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as err:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError) as err:
             raise BadPayload(f"not an update: {type(err).__name__}") from err
 
     def _read(self, update: Update, tree: Mapping[str, Any], at: datetime) -> list[Inbound]:

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -691,10 +692,18 @@ class PullChannel(Channel, Protocol):
 MAX_DEPTH = 64
 
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 def read_json(body: bytes) -> Any:
-    """Decode a platform's JSON. Whatever is wrong with it (syntax, encoding, depth) becomes BadPayload."""
+    """Decode a platform's JSON. Whatever is wrong with it (syntax, encoding, depth) becomes BadPayload.
+
+    Half a character, as a cut emoji leaves it, becomes a question mark: no store takes it, and it must not cost the message.
+    """
     try:
         value = json.loads(body)
+        if _HALF.search(body):
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as err:
         raise BadPayload(f"not JSON: {type(err).__name__}") from err
     level = [value]

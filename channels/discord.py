@@ -22,6 +22,7 @@ from channels._multipart import Part, form
 from channels.base import (
     PUBLIC,
     Answer,
+    BadPayload,
     Call,
     ChannelError,
     Delivery,
@@ -41,6 +42,7 @@ from channels.base import (
     Tools,
     Unauthorized,
     Unknown,
+    read_json,
     settle,
 )
 
@@ -164,9 +166,12 @@ class Discord:
     async def _frame(self, socket: Socket, seconds: float) -> dict[str, Any] | None:
         text = await socket.receive(seconds)
         try:
-            return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.MsgspecError:
+            frame = None if text is None else read_json(text.encode())
+        except BadPayload:
             raise Retry("the gateway said something that is no JSON") from None
+        if frame is not None and not isinstance(frame, dict):
+            raise Retry("the gateway said something that is no event")
+        return frame
 
     def _identify(self) -> dict[str, Any]:
         intents = DIRECT | CONTENT | (SERVERS if self._settings.channels else 0)

@@ -111,7 +111,7 @@ class Douyin:
         tree = read_json(request.body)
         try:
             found = self._read(tree, request)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
             raise BadPayload(f"not an event of Douyin's: {type(err).__name__}") from None
         return () if found is None else (msgspec.structs.replace(found, raw=request.body),)
 

@@ -120,7 +120,7 @@ class Line:
         try:
             events = msgspec.json.decode(request.body, type=_Envelope).events
             return tuple(found for raw in events for found in self._read(read_json(bytes(raw)), bytes(raw)))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RecursionError) as err:
             raise BadPayload(f"not a delivery of LINE's: {type(err).__name__}") from None
 
     def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:  # noqa: ARG002

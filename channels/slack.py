@@ -153,9 +153,11 @@ class Slack:
                     yield self._delivery(frame, socket, tools.now())
 
     async def _frame(self, socket: Socket) -> dict[str, Any] | None:
-        """The next frame; None when the connection is to be opened anew."""
+        """The next frame; None when the connection is to be opened anew. Raises :class:`BadPayload`, :class:`Retry`."""
         text = await socket.receive(SILENCE)
-        frame = msgspec.json.decode(text, type=dict[str, Any]) if text else {"type": "disconnect"}
+        frame = read_json(text.encode()) if text else {"type": "disconnect"}
+        if not isinstance(frame, dict):
+            raise Retry("the WebSocket said something that is no event")
         return None if frame.get("type") == "disconnect" else frame
 
     def _delivery(self, frame: Mapping[str, Any], socket: Socket, now: datetime) -> Delivery:

@@ -7,6 +7,7 @@ updater and its webhook server are not used: both confirm what lies in memory on
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -192,9 +193,9 @@ class Telegram:
 
     def _read(self, update: dict[str, Any], at: datetime) -> Iterable[Inbound]:
         """What cannot be read is kept as it came and shown to a person: it must not hold up the others."""
-        raw = msgspec.json.encode(update)
+        raw = json.dumps(update, ensure_ascii=False).encode(errors="replace")
         try:
-            return self._reader.read(update, raw, at)
+            return self._reader.read(read_json(raw), raw, at)
         except BadPayload as err:
             id = f"u{update['update_id']}"
             values: dict[str, Any] = {"channel": self.name, "account": self.account, "sender": Sender(id=id)}

@@ -152,7 +152,7 @@ class WeChat:
         tree = self._tree(request)
         try:
             message = self._message(tree)
-        except (KeyError, ValueError, OverflowError, TypeError) as err:
+        except (KeyError, ValueError, OverflowError, OSError, TypeError) as err:
             raise BadPayload(f"not a message of WeChat's: {type(err).__name__}") from None
         return () if message is None else (msgspec.structs.replace(message, raw=request.body),)
 

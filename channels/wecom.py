@@ -214,7 +214,7 @@ class WeCom:
         raw = msgspec.json.encode(item)
         try:
             found = self._read(item)
-        except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError):
             return unread(self.name, self.account, raw, now, "a message of WeCom's that could not be read")
         return None if found is None else msgspec.structs.replace(found, raw=raw)
 

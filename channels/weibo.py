@@ -111,7 +111,7 @@ class Weibo:
         tree = read_json(request.body)
         try:
             return (msgspec.structs.replace(self._read(tree), raw=request.body),)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
             raise BadPayload(f"not a message of Weibo's: {type(err).__name__}") from None
 
     def answer(self, request: Request, accepted: tuple[Accepted, ...]) -> Answer:  # noqa: ARG002

@@ -120,7 +120,7 @@ class X:
         tree = read_json(request.body)
         try:
             found = tuple(self._read(tree, request))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
             raise BadPayload(f"not a delivery of X's: {type(err).__name__}") from None
         return tuple(msgspec.structs.replace(one, raw=request.body) for one in found)
 
