@@ -54,7 +54,7 @@ MAX_AGE = timedelta(minutes=5)
 #: Seconds without a word on the WebSocket after which it is opened anew.
 SILENCE = 300.0
 #: Where Slack keeps files; our token goes there and nowhere else.
-FILES = ("https://files.slack.com/", "https://slack-files.com/", "https://slack.com/")
+FILES = ("https://files.slack.com/", "https://slack-files.com/")
 LATER = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 CREDENTIALS = frozenset(
     "invalid_auth not_authed account_inactive token_revoked token_expired no_permission missing_scope org_login_required"
@@ -177,8 +177,11 @@ class Slack:
         return Delivery(messages=messages, ack=ack)
 
     async def fetching(self, attachment: Attachment, tools: Tools) -> Call:  # noqa: ARG002 - no question to ask first
-        """A file of Slack's wants the bot's token; one that lies elsewhere gets none."""
-        ours = attachment.url.startswith((*FILES, self._settings.api_url.removesuffix("api")))
+        """A file of Slack's wants the bot's token. One that lies elsewhere gets none, and neither does a call of Slack's API
+        that somebody has put in the place of a file's address: it would be made in our name."""
+        api = self._settings.api_url.rstrip("/")
+        host = api.removesuffix("/api") + "/"
+        ours = attachment.url.startswith((*FILES, host)) and not attachment.url.startswith(f"{host}api/")
         return Call(method="GET", url=attachment.url, headers=_bearer(self._settings.bot_token) if ours else {})
 
     # --- what goes out

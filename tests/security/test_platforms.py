@@ -198,3 +198,23 @@ async def test_half_a_character_does_not_cost_the_message(doors: Any) -> None:
     assert await _rows(doors) == before + 1
     page = await doors.gateway.store.search("broke ?")
     assert page.items
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("https://files.slack.com/files-pri/T1-F1/a.png", True),
+        ("https://slack.com/files/U1/F1/a.png", True),
+        ("https://slack.com/api/conversations.kick?channel=C1&user=U1", False),
+        ("https://slack.com.evil.example/files/1", False),
+        ("https://files.slack.com@evil.example/1", False),
+        ("http://files.slack.com/files-pri/T1-F1/a.png", False),
+    ],
+)
+@pytest.mark.parametrize("api", ["https://slack.com/api", "https://slack.com/api/", "https://slack.com"])
+async def test_slacks_token_goes_to_slacks_files_alone(url: str, api: str, ours: bool) -> None:
+    """What somebody shares from elsewhere has an address of their choice; a call of Slack's API would be made by us."""
+    settings = {**_settings("slack"), "api_url": api}
+    slack: Any = channels.load("slack")("main", convert(settings, channels.load("slack").settings))
+    call = await slack.fetching(channels.Attachment(url=url), None)
+    assert bool(call.headers) == ours
