@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.jid import JID
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -153,7 +154,8 @@ class Session:
             IqError: it said no.
         """
         waiting = asyncio.ensure_future(asked)
-        await asyncio.wait({waiting, self._lost}, timeout=ANSWER, return_when=asyncio.FIRST_COMPLETED)
+        first: set[asyncio.Future[Any]] = {waiting, self._lost}
+        await asyncio.wait(first, timeout=ANSWER, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
             waiting.cancel()
             raise self._why if self._lost.done() else Retry("the XMPP server does not answer")
@@ -164,7 +166,7 @@ class Session:
 
     async def begin(self) -> None:
         """Become one whom messages are delivered to, and have all of them archived. Raises :class:`Unauthorized`."""
-        features = await self.answer(self._xmpp.plugin["xep_0030"].get_info(jid=self.me))
+        features = await self.answer(self._xmpp.plugin["xep_0030"].get_info(jid=JID(self.me)))
         if MAM not in features["disco_info"]["features"]:
             raise Unauthorized("the server keeps no archive for this account (XEP-0313): messages would be lost")
         iq = self._xmpp.make_iq_set()
@@ -172,7 +174,7 @@ class Session:
         SubElement(preferences, f"{{{MAM}}}always")
         SubElement(preferences, f"{{{MAM}}}never")
         with suppress(IqError):  # a server that archives all, and lets nobody choose
-            await self.answer(iq.send(timeout=ANSWER))
+            await self.answer(iq.send(timeout=ANSWER))  # type: ignore[no-untyped-call]
         self._xmpp.send_presence()
 
     async def archive(self, after: str, start: datetime | None) -> tuple[list[Archived], bool]:
@@ -201,7 +203,7 @@ class Session:
         iq = self._xmpp.make_iq_get(ito=self.me.partition("@")[2])
         SubElement(iq.xml, "{urn:xmpp:ping}ping")
         try:
-            await self.answer(iq.send(timeout=ANSWER))
+            await self.answer(iq.send(timeout=ANSWER))  # type: ignore[no-untyped-call]
         except IqError:
             return  # it knows no pings, and has answered
 
