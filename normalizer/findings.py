@@ -48,7 +48,7 @@ def find(
         return Findings()
     around = tone.Around(plain, hits)
     balance = tone.weigh(hits, around)
-    category = _learnt(rules, plain, matters.category(hits))
+    category = _learnt(rules, plain, matters.category(hits, around))
     demands = matters.demands(hits, around)
     dangers = matters.risks(hits, around, balance)
     balance = tone.darkened(balance, matters.harm(dangers))

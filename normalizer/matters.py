@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from normalizer.lexicon import Hit, Hits
+from normalizer.lexicon import Hit, Hits, find
 from normalizer.tone import Around, Tone
 from normalizer.verdict import Verdict
 
@@ -19,11 +19,20 @@ _HARM = _GRAVE | {"fraud"}
 _HARD = frozenset({"legal", "regulator", "media", "injury", "self_harm", "violence", "fraud"})
 
 
-def category(hits: Hits) -> Verdict | None:
-    """The category with the most weight; a sub-category's words count for its parent, and more."""
+#: A word of slowness belongs to what it is said of as near as this, in characters.
+LAG = 12
+#: What is late when a thing is slow, where its category has a name for that; else the word stays with the thing.
+_LATE = {"logistics": "logistics/late"}
+
+
+def category(hits: Hits, around: Around) -> Verdict | None:
+    """The category with the most weight; a sub-category's words count for its parent, and more.
+
+    The thing that is at fault counts more than the manner: between equals, service comes after it.
+    """
     scores: dict[str, float] = {}
     found: dict[str, list[Hit]] = {}
-    for hit in hits.get("categories", ()):
+    for hit in _of_things(hits, around):
         parent = hit.label.partition("/")[0]
         weight = hit.weight if parent == hit.label else hit.weight * 1.5
         scores[parent] = scores.get(parent, 0.0) + weight
@@ -31,13 +40,29 @@ def category(hits: Hits) -> Verdict | None:
     if not scores:
         return None
     order = list(scores)
-    parent = max(order, key=lambda name: (scores[name], -order.index(name)))
+    parent = max(order, key=lambda name: (scores[name], name != "service", -order.index(name)))
     subs = {label: sum(h.weight for h in hs) for label, hs in found.items() if label.startswith(parent + "/")}
     label = max(subs, key=subs.__getitem__) if subs else parent
     share = scores[parent] / sum(scores.values())
     confidence = round(min(0.95, 0.3 + 0.35 * share + 0.1 * min(3.0, scores[parent])), 2)
     reasons = found.get(label, []) + [h for h in found.get(parent, []) if label != parent]
     return Verdict(label, confidence, tuple(reasons), "category.words")
+
+
+def _of_things(hits: Hits, around: Around) -> list[Hit]:
+    """The words of categories; slowness (迟迟不到) is the fault of the thing it is said of, if one is named beside it."""
+    named = list(hits.get("categories", ()))
+    for lag in find(hits, "modifiers", "lag"):
+        things = [hit for hit in named if (hit.end <= lag.start or hit.start >= lag.end) and around.near(hit, lag, LAG)]
+        if not things:
+            continue
+        thing = max(things, key=lambda hit: (hit.start < lag.start, hit.start))
+        parent = thing.label.partition("/")[0]
+        if parent == "service":
+            continue
+        named = [hit for hit in named if hit.end <= lag.start or hit.start >= lag.end]
+        named.append(lag._replace(label=_LATE.get(parent, thing.label)))
+    return named
 
 
 def demands(hits: Hits, around: Around) -> list[Verdict]:

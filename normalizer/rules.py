@@ -54,8 +54,8 @@ FILES = (
 
 _WEIGHTS = {"strong": 2.0, "words": 1.0, "weak": 0.5}
 _MODIFIERS = (
-    "negation", "stronger", "weaker", "contrast", "wish", "question", "reproach", "helpless", "oneself", "condition", "irony",
-    "greeting", "opening",
+    "negation", "stronger", "weaker", "contrast", "wish", "lag", "question", "reproach", "helpless", "oneself", "condition",
+    "irony", "greeting", "opening",
 )  # fmt: skip
 
 

@@ -123,6 +123,11 @@ class Around:
                 return True
         return False
 
+    def near(self, one: Hit, other: Hit, reach: int) -> bool:
+        """Whether two words that do not overlap stand in one clause, so many characters apart at most."""
+        start, end = min(one.end, other.end), max(one.start, other.start)
+        return end - start <= reach and not self._stopped(start, end)
+
     def sentences(self) -> list[int]:
         """Where the sentences end, but for the last one."""
         ends = [stop.end() for stop in _SENTENCE.finditer(self._plain)]

@@ -15,6 +15,7 @@ from normalizer import brain, matters
 from normalizer.brain import Brain, Labelled, Quality
 from normalizer.rules import Rules
 from normalizer.source import Source
+from normalizer.tone import Around
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _labelled(line: Line, rules: Rules) -> Labelled:
     source = Source(line.text, "", rules)
-    said = matters.category(source.hits)
+    said = matters.category(source.hits, Around(source.text.plain, source.hits))
     return Labelled(source.text.plain, said.value if said else "", line.category)
 
 

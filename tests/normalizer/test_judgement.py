@@ -59,6 +59,12 @@ def test_kind(say: Any, text: str, kind: str) -> None:
 
 CATEGORIES = [
     ("客服骂人，态度恶劣", "service/attitude"),
+    ("快递迟迟不到", "logistics/late"),
+    ("退款一直拖着不给", "billing/refund"),
+    ("投诉了一个月一直拖着", "service/response"),
+    ("快递员态度很差", "service/attitude"),
+    ("My refund is taking forever", "billing/refund"),
+    ("Delivery has been dragging on for weeks", "logistics/late"),
     ("打了十几次没人接", "service/response"),
     ("快递三天没更新，还没到", "logistics/late"),
     ("包裹丢了，显示已签收", "logistics/lost"),
