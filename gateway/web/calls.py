@@ -144,13 +144,13 @@ class _Client:
         await self._answers.put((self._call.mark(), False))
 
     async def _begun(self) -> RunningCall:
-        rate = int(self._config.sample_rate)
+        rate = self._config.sample_rate  # may be infinite, or no number at all
         if not MIN_RATE <= rate <= MAX_RATE or self._channels not in (1, 2):
             raise _Bad(f"a call has {MIN_RATE} to {MAX_RATE} samples a second on one or two channels")
         return await self._calls.begin(
             self._phone,
             self._phone.known(self._known),
-            rate=rate,
+            rate=int(rate),
             channels=self._channels,
             phrases=self._config.phrase_list,
         )

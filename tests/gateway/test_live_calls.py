@@ -233,7 +233,16 @@ async def test_nobody_streams_without_a_token(office: Office, path: str) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["no json", "[]", '{"config": 1}', '{"config": {"sample_rate": -1}}', '{"config": {"phrase_list": [1]}}', "["],
+    [
+        "no json",
+        "[]",
+        '{"config": {"sample_rate": 1e400}}',
+        '{"config": {"sample_rate": NaN}}',
+        '{"config": 1}',
+        '{"config": {"sample_rate": -1}}',
+        '{"config": {"phrase_list": [1]}}',
+        "[",
+    ],
 )
 async def test_a_client_that_talks_nonsense_is_told_why(office: Office, text: str) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(office.vosk()) as ws:
