@@ -170,6 +170,30 @@ async def test_a_code_opens_the_state_of_ones_own_case(world: World, caplog: pyt
     assert digits not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我的投诉{}处理得怎么样了？",
+        "请帮我查一下{}的进度",
+        "{}",
+        "What is the status of {}?",
+        "Please tell me about {}",
+    ],
+)
+async def test_ways_to_ask(world: World, text: str) -> None:
+    number = await world.number(await world.texted())
+    await world.write(text.format(number.lower()))
+    assert re.search(r"(?<!\d)\d{6}(?!\d)", world.twilio.sent[-1][2]), world.twilio.sent[-1]
+
+
+async def test_a_complaint_that_names_a_case_is_a_complaint(world: World) -> None:
+    number = await world.number(await world.texted())
+    sent = len(world.twilio.sent)
+    chat = await world.write(f"I am furious: after case {number} the new lamp came broken again, I want my money back!")
+    assert len(world.twilio.sent) == sent
+    assert await world.number(chat) in await world.said(chat)
+
+
 async def test_the_code_stands_nowhere(world: World, tmp_path: Path) -> None:
     number = await world.number(await world.texted())
     chat = await world.write(f"Where is my case {number}?")
