@@ -6,6 +6,7 @@ line of a conversation, and after a crash it is the same again. The row ``code:`
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import re
 import unicodedata
@@ -30,6 +31,7 @@ from gateway.store.base import (
     NotFound,
     Send,
     SendResult,
+    StoreError,
     Work,
 )
 from gateway.tools import GatewayTools
@@ -154,6 +156,13 @@ class Codes:
             external_ids=receipt.external_ids,
             entry=self._told(code.by, f"{way.channel}/{way.account}"),
         )
+
+    async def tell(self, send: Send, why: str) -> None:
+        """A code could not be sent: whoever waits for it at the desk has to know."""
+        now = self._gateway.clock()
+        entry = Entry(seq=0, kind="notice", notice="code_failed", at=now, text=why, author="system", visible=False)
+        with contextlib.suppress(StoreError):  # the row itself says it, too
+            await self._gateway.store.note(send.conversation, entry)
 
     def _message(self, code: Code, way: Way) -> Outbound:
         settings = self._gateway.config.company

@@ -125,6 +125,8 @@ class Outbox:
             self._gateway.wake.signal(wake.conversation(send.conversation))
         if result.state in ("dead", "unknown") and send.destination.startswith("channel:") and not result.sends:
             await self._failed_for_good(send)
+        if result.state in ("dead", "superseded") and send.destination.startswith(codes.DESTINATION):
+            await self._codes.tell(send, result.error)
         self._gateway.wake.signal(wake.DESK)
 
     async def _attempt(self, send: Send) -> SendResult:

@@ -72,6 +72,7 @@ Notice = Literal[
     "linked",
     "rerouted",
     "code",
+    "code_failed",
     "proven",
 ]
 

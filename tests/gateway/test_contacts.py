@@ -246,6 +246,8 @@ async def test_a_code_that_cannot_be_sent_is_no_secret_to_operators(world: World
     await world.write(f"Where is my case {number}?")
     (row,) = [row for row in await world.rows() if row.destination.startswith(codes.DESTINATION)]
     assert row.state == "dead", "Twilio refused it for good"
+    (told,) = await world.notices(row.conversation, "code_failed")
+    assert "21211" in told
     assert all("code" not in text for _, _, text in world.twilio.sent)
 
 

@@ -164,6 +164,7 @@ const WORDS = {
   n_rerouted_expired: ["The reply window was over: it went out in another conversation", "回复时限已过，已改由另一会话发出", "回覆時限已過，已改由另一會話送出"],
   n_rerouted_blocked: ["The customer has blocked us here: it went out in another conversation", "客户在此渠道已屏蔽我们，已改由另一会话发出", "客戶在此管道已封鎖我們，已改由另一會話送出"],
   n_code: ["A one-time code was sent by another channel", "已通过其他渠道发送验证码", "已透過其他管道發送驗證碼"],
+  n_code_failed: ["The one-time code could not be sent", "验证码发送失败", "驗證碼發送失敗"],
   n_proven: ["The right code was typed: it is the same person", "验证码正确：确认为同一人", "驗證碼正確：確認為同一人"],
   n_handed_off: ["Handed to a person", "转人工", "轉人工"],
   n_claimed: ["{0} claimed it", "{0} 已认领", "{0} 已認領"],
