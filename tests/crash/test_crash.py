@@ -12,7 +12,7 @@ from tests.crash.run import POINTS, Run
 KILLS = 12
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     report = await Run(tmp_path, kills=KILLS, customers=6).carry_out()
     assert not report.verdict.faults

@@ -12,7 +12,7 @@ from tests.crash.day import Day
 from tests.crash.day_books import Books
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_what_was_said_is_there_once_and_what_is_not_is_found(tmp_path: Path) -> None:
     day = Day(tmp_path, customers=2, messages=2, kills=1, short=True)
     books = await day.carry_out()
