@@ -39,7 +39,7 @@ TOKEN = "an-upload-token"
 SECRET = Secret("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 TWILIO = Secret("12345")
 CALL = (SPEECH / "call.flac").read_bytes()
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 class Exchange:

@@ -38,7 +38,7 @@ if not os.environ.get("REQUIRE_TEST_SERVERS"):
 
 TOKEN = "a-streaming-token"
 TWILIO = Secret("12345")
-PATIENCE = 60.0
+PATIENCE = 150.0
 CONFIG = f"""
 secret = "0123456789012345678901234567890123456789"
 public_url = "https://intake.example"

@@ -20,7 +20,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operation.md"
 #: How long the gateway may take to answer.
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 def block(heading: str) -> str:
