@@ -48,7 +48,8 @@ class Session:
         self.news = asyncio.Event()
         self.loose: list[Element] = []
         self.bounced: list[Element] = []
-        """Messages that came back with an error."""
+        """Messages that came back with an error, after nobody waited for them any more."""
+        self._awaited: dict[str, ChannelError | None] = {}
         self._tls, self._address = tls, (host, port)
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = loop.create_future()
@@ -116,7 +117,9 @@ class Session:
             return  # an answer of the archive
         stored = any(one.get("by") == self.me for one in stanza.iter(f"{{{SID}}}stanza-id"))
         delayed = child(stanza, "delay", "urn:xmpp:delay") is not None
-        if stanza.get("type") == "error":
+        if stanza.get("type") == "error" and (id := stanza.get("id", "")) in self._awaited:
+            self._awaited[id] = error(stanza)
+        elif stanza.get("type") == "error":
             self.bounced.append(stanza)
         elif body(stanza) and not stored and not delayed and stanza.get("type") != "groupchat":
             self.loose.append(stanza)
@@ -238,13 +241,24 @@ class Session:
             message.xml.append(one)
         message.send()
 
-    def refusal(self, id: str) -> ChannelError | None:
-        """What came back of a message, if it came back."""
-        for stanza in self.bounced:
-            if stanza.get("id") == id:
-                self.bounced.remove(stanza)
-                return error(stanza)
-        return None
+    async def hand_over(self, to: str, id: str, text: str, *more: Element) -> None:
+        """Say something and wait until the server has taken it.
+
+        Raises:
+            Retry, Refused: it came back.
+            Unknown: the connection broke before we knew.
+        """
+        self._awaited[id] = None
+        try:
+            self.say(to, id, text, *more)
+            await self.ping()
+        except ChannelError as err:
+            raise self._awaited[id] or Unknown("the connection broke before the server had answered") from err
+        else:
+            if (refusal := self._awaited[id]) is not None:
+                raise refusal
+        finally:
+            del self._awaited[id]
 
 
 def error(stanza: Element) -> ChannelError:
@@ -277,20 +291,3 @@ async def opened(jid: str, password: Secret, **where: Any) -> AsyncIterator[Sess
         yield session
     finally:
         await session.close()
-
-
-async def handed_over(session: Session, id: str) -> None:
-    """Wait until the server has taken a message.
-
-    Raises:
-        Retry, Refused: it came back.
-        Unknown: the connection broke before we knew.
-    """
-    try:
-        await session.ping()
-    except ChannelError as err:
-        if (refusal := session.refusal(id)) is None:
-            raise Unknown("the connection broke before the server had answered") from err
-        raise refusal from None
-    if (refusal := session.refusal(id)) is not None:
-        raise refusal

@@ -135,6 +135,7 @@ class Reader:
             machine="echo" if own else "",
             language=stanza.get("{http://www.w3.org/XML/1998/namespace}lang", ""),
             refers_to=(ids(stanza) or [""])[0] if own else "",
+            delivery="sent" if own else "",
         )
         return self._said(base, stanza, who, known) or (None if own else _status(base, stanza))
 

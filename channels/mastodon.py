@@ -79,7 +79,6 @@ class Watched(msgspec.Struct, frozen=True):
 
     id: str
     root: str
-    thread: str
     edited: str = ""
 
 
@@ -164,7 +163,7 @@ class Mastodon:
             if message.thread.removeprefix(PUBLIC).startswith(f"{root}/"):
                 memos += self._memos(message, root)
                 edited = str(notification["status"].get("edited_at") or "")
-                watched.append(Watched(message.external_id, root, message.thread, edited))
+                watched.append(Watched(message.external_id, root, edited))
         if watched:
             memos.append(await self._watching(watched))
         return Delivery(messages=tuple(messages), cursor=cursor, memos=tuple(memos))
@@ -173,6 +172,7 @@ class Mastodon:
         about = f"{self.account}/{message.thread}"
         return [
             Memo(key=self._key("root", message.external_id), value=root, about=about),
+            Memo(key=self._key("thread", message.external_id), value=message.thread, about=about),
             Memo(key=self._key("last", message.thread), value=message.external_id, about=about),
         ]
 
@@ -220,13 +220,17 @@ class Mastodon:
         except Refused:
             return  # an instance before 4.3 has no such question
         now = {str(one.get("id")): one for one in found if isinstance(one, dict)} if isinstance(found, list) else {}
+        keys = {one.id: self._key("thread", one.id) for one in watched}
+        threads = await self._memory.recall(keys.values())
         for one in watched:
-            status = now.get(one.id)
+            status, thread = now.get(one.id), threads.get(keys[one.id], "")
+            if not thread:
+                continue  # the conversation was erased
             if status is None and await self._gone(one.id, tools):
-                message = reader.deleted(one.id, one.thread, tools.now())
+                message = reader.deleted(one.id, thread, tools.now())
                 yield Delivery(messages=(message,), memos=(await self._watching((), frozenset({one.id})),))
             elif status is not None and str(status.get("edited_at") or "") not in ("", one.edited):
-                message = msgspec.structs.replace(reader.edited(status, one.root), thread=one.thread)
+                message = msgspec.structs.replace(reader.edited(status, one.root), thread=thread)
                 again = msgspec.structs.replace(one, edited=str(status["edited_at"]))
                 yield Delivery(messages=(message,), memos=(await self._watching((again,)),))
 

@@ -223,6 +223,10 @@ class Xmpp:
             message = self._reader.read(item, known, tools.now())
             if message is None:
                 continue
+            if message.machine:
+                key = self._sent_key(message.refers_to)
+                ours = (await self._memory.recall([key])).get(key, "")
+                message = msgspec.structs.replace(message, delivered_key=ours)
             messages.append(message)
             if message.kind == "message":
                 who, about = message.sender.id, f"{self.account}/{message.thread}"
@@ -242,6 +246,9 @@ class Xmpp:
 
     def _key(self, who: str, id: str) -> str:
         return f"{self.account}/said/{who}/{id}"
+
+    def _sent_key(self, id: str) -> str:
+        return f"{self.account}/sent/{id}"
 
     def _id_key(self, external_id: str) -> str:
         return f"{self.account}/id/{external_id}"
@@ -278,8 +285,9 @@ class Xmpp:
         if out.reply_to and (answered := (await self._memory.recall([key := self._id_key(out.reply_to)])).get(key)):
             more.append(Element(f"{{{REPLY}}}reply", {"to": out.thread, "id": answered}))
         more += [Element(f"{{{RECEIPTS}}}request"), Element(f"{{{SID}}}origin-id", {"id": id})]
-        session.say(out.thread, id, text, *more)
-        await sessions.handed_over(session, id)
+        # The archive shows it under this id: so it is known again whatever becomes of the connection.
+        await self._memory.remember([Memo(key=self._sent_key(id), value=out.key, about=f"{self.account}/{out.thread}")])
+        await session.hand_over(out.thread, id, text, *more)
         session.news.set()  # the archive has it as well
         return Receipt(external_ids=(id,))
 

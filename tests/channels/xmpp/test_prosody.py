@@ -151,6 +151,7 @@ async def test_a_reply_arrives_and_is_known_as_ours(stage: Stage) -> None:
     assert reply.get("id") == "a1"
     echo = (await watch.until(2))[1]
     assert (echo.machine, echo.refers_to, echo.thread) == ("echo", receipt.external_ids[0], stage.ann.id)
+    assert (echo.delivery, echo.delivered_key) == ("sent", "k1")
     arrived = Element("{urn:xmpp:receipts}received", {"id": receipt.external_ids[0]})
     stage.ann.say(stage.ours, "", arrived, Element("{urn:xmpp:hints}store"))
     status = (await watch.until(3))[2]
