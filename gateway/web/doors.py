@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from datetime import datetime, timedelta
 from functools import cache
 from typing import cast
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -22,6 +23,10 @@ from gateway.web.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
+#: Bytes of large bodies that may be on their way at one moment, whoever sends them: who that is, is known at their end.
+ROOM = 256 * 1024 * 1024
+#: A body up to this size always has room: a flood of large ones does not shut the doors to what platforms send.
+SMALL = 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: How long an Idempotency-Key is known; a repeat after that is still told by the message's own id.
 NAMED_FOR = timedelta(days=7)
@@ -159,13 +164,29 @@ async def _awaited(http: web.Request, gateway: Gateway, limit: int) -> bytes:
         raise ProblemError(408, "the request took too long to arrive") from err
 
 
+class _Room:
+    """How much of large bodies is in memory while they arrive."""
+
+    taken = 0
+
+
+_ROOMS: WeakKeyDictionary[web.Application, _Room] = WeakKeyDictionary()
+
+
 async def _read(http: web.Request, limit: int) -> bytes:
-    chunks, size = [], 0
-    async for chunk in http.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise ProblemError(413, f"this door takes {limit} bytes")
-        chunks.append(chunk)
+    room, chunks, size, large = _ROOMS.setdefault(http.app, _Room()), [], 0, 0
+    try:
+        async for chunk in http.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                raise ProblemError(413, f"this door takes {limit} bytes")
+            if size > SMALL:
+                room.taken, large = room.taken + len(chunk), large + len(chunk)
+                if room.taken > ROOM:
+                    raise ProblemError(503, "too many large requests at once", headers={"Retry-After": "5"})
+            chunks.append(chunk)
+    finally:
+        room.taken -= large
     return b"".join(chunks)
 
 
