@@ -81,7 +81,7 @@ class Turns:
             if item.message.kind == "action":
                 self._hear_of(draft, item)
             elif item.message.kind not in SILENT_KINDS:
-                _identify(draft, item)
+                _identify(draft, item, work.conversation.sender)
                 self._take(draft, work, item, now, cases)
             else:
                 _hear_of_block(draft, item)
@@ -302,13 +302,17 @@ class Turns:
         )
 
 
-def _identify(draft: Draft, item: WorkItem) -> None:
-    """Who wrote it, and what their platform vouches for; what a machine sent says nothing of a person."""
+def _identify(draft: Draft, item: WorkItem, owner: str) -> None:
+    """Who wrote it, and what their platform vouches for; what a machine sent says nothing of a person.
+
+    The conversation is ``owner``'s, who began it: somebody else who writes into it (a copied colleague) does not get it.
+    """
     message = item.message
     if message.machine or message.kind == "delete":
         return
     own = identity.identity(message)
-    draft.identity = draft.identity or own
+    if message.sender.id.lower() == owner.lower():
+        draft.identity = draft.identity or own
     by = f"{message.channel}/{message.account}"
     draft.proofs += [
         NewProof(one=own, other=address, how=how, at=message.at, by=by) for address, how in identity.proven(message)

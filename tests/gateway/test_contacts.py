@@ -78,7 +78,9 @@ class World:
         self.flow, self.outbox = Flow(gateway), Outbox(gateway)
         self._count = 0
 
-    async def write(self, text: str, who: str = "visitor:1", channel: str = "webchat", account: str = "shop") -> str:
+    async def write(
+        self, text: str, who: str = "visitor:1", channel: str = "webchat", account: str = "shop", **more: Any
+    ) -> str:
         """A message, taken all the way; its conversation. A sender that is a number is verified by its platform."""
         self._count += 1
         is_number = who.startswith("+")
@@ -95,6 +97,7 @@ class World:
             at=self.clock(),
             text=text,
         )
+        message = msgspec.structs.replace(message, **more)
         (accepted,) = await accept(self.gateway, [message], received_at=self.clock())
         await self.work()
         return accepted.conversation
@@ -361,6 +364,16 @@ async def test_without_another_way_a_person_is_told(world: World) -> None:
     assert dead
     assert all(row.error.startswith("Expired") for row in dead)
     assert not [row for row in await world.rows() if row.state in ("waiting", "sending")]
+
+
+async def test_who_writes_into_a_conversation_of_others_does_not_get_it(world: World) -> None:
+    chat = await world.write(COMPLAINT, "visitor:1", thread="t", machine="auto_reply")
+    other = await world.write("I am only copied.", "+8613800138001", thread="t")
+    assert other == chat
+    number = await world.number(chat)
+    case = await world.gateway.store.asked_case(number, ["phone:+8613800138001", "webchat/shop/+8613800138001"])
+    assert case is not None
+    assert not case.known
 
 
 async def test_an_unproven_address_is_no_way(world: World) -> None:
