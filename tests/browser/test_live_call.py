@@ -40,7 +40,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 async def say(ws: aiohttp.ClientWebSocketResponse, samples: bytes) -> None:
     for piece in lines.pieces(samples, 6400):
         await ws.send_bytes(piece)
-        await ws.receive_json(timeout=20)
+        await ws.receive_json(timeout=100)
 
 
 async def test_a_call_is_read_while_it_is_spoken(house: House, chromium: Browser) -> None:
@@ -65,7 +65,7 @@ async def test_a_call_is_read_while_it_is_spoken(house: House, chromium: Browser
         await speak(page, "en")
         await say(ws, call[-16000:])
         await ws.send_str('{"eof" : 1}')
-        await ws.receive_json(timeout=20)
+        await ws.receive_json(timeout=100)
     await expect(live).to_have_count(0)
     await expect(page.locator("#entries .recording .transcript")).to_contain_text(
         "my package was damaged i want a refund"

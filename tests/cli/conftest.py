@@ -68,7 +68,7 @@ class Shell:
         """A command as a process of its own."""
         more = ("--config", str(self.config)) if config else ()
         command = [sys.executable, "-m", "gateway.cli.main", *args, *more]
-        done = subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, timeout=150, check=False)
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -76,11 +76,11 @@ class Shell:
         command = [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self.config)]
         log = (self.folder / "log.txt").open("ab")
         self._server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-        until = time.monotonic() + 40
+        until = time.monotonic() + 150
         while time.monotonic() < until:
             assert self._server.poll() is None, (self.folder / "log.txt").read_text()
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10):
                     return
             except (OSError, urllib.error.URLError):
                 time.sleep(0.1)
@@ -89,7 +89,7 @@ class Shell:
     def stop(self) -> None:
         if self._server is not None:
             self._server.terminate()
-            self._server.wait(20)
+            self._server.wait(100)
             self._server = None
 
     def say(self, text: str, sender: str, *, file: bool = False) -> str:

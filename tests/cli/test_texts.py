@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_named(shell: Shell, args: tuple[str, ...], told:
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = f'yes \'{{"text": "I want a refund"}}\' | {sys.executable} -m gateway.cli.main normalize --jsonl | head -1; echo ${{PIPESTATUS[1]}}'
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, timeout=150, check=True)
     first, status = done.stdout.decode().splitlines()
     assert json.loads(first)["what"]["demands"]
     assert (status, done.stderr) == ("0", b"")

@@ -57,7 +57,7 @@ async def test_typing_goes_both_ways(house: Any) -> None:
     fence = (await mei.act(conversation, "claim"))[1]["fence"]
     with house.gateway.wake.listen(wake.conversation(conversation)) as visitor:
         assert (await mei.act(conversation, "typing", fence=fence))[0] == 200
-        hints = await visitor.next(5)
+        hints = await visitor.next(60)
     assert {(hint["type"], hint["who"]) for hint in hints} == {("typing", "agent")}
     await line.close()
 

@@ -43,18 +43,18 @@ class Vosk:
         answers = []
         for piece in pieces(data, 2 * self.rate // 5):
             await self.ws.send_bytes(piece)
-            answers.append(await self.ws.receive_json(timeout=20))
+            answers.append(await self.ws.receive_json(timeout=100))
         return answers
 
     async def ask(self, text: str) -> dict[str, Any]:
         await self.ws.send_str(text)
-        answer: dict[str, Any] = await self.ws.receive_json(timeout=20)
+        answer: dict[str, Any] = await self.ws.receive_json(timeout=100)
         return answer
 
     async def eof(self) -> dict[str, Any]:
         """Its last answer; the server closes the connection after it."""
         last = await self.ask('{"eof" : 1}')
-        assert (await self.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert (await self.ws.receive(timeout=100)).type is aiohttp.WSMsgType.CLOSE
         assert self.ws.close_code == 1000
         return last
 

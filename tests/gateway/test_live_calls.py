@@ -189,7 +189,7 @@ async def test_small_pieces_without_waiting_get_one_answer_each(office: Office) 
     async with lines.vosk(office.vosk()) as client:
         for piece in data:
             await client.ws.send_bytes(piece)
-        answers = [await client.ws.receive_json(timeout=20) for _ in data]
+        answers = [await client.ws.receive_json(timeout=100) for _ in data]
         last = await client.eof()
     assert " ".join(answer["text"] for answer in (*answers, last) if answer.get("text")) == "my order is late"
 
@@ -204,9 +204,9 @@ async def test_what_is_known_comes_as_text_and_two_channels_are_two_speakers(off
         await ws.send_str('{"uuid": "fs-1", "caller_id_number": "+8613800138000"}')
         for piece in lines.pieces(sound("call"), 6400):
             await ws.send_bytes(piece)
-            await ws.receive_json(timeout=20)
+            await ws.receive_json(timeout=100)
         await ws.send_str('{"eof" : 1}')
-        await ws.receive_json(timeout=20)
+        await ws.receive_json(timeout=100)
     record = await office.record("lines", "fs-1")
     check(record, "7042")
     (recording,) = await office.gateway.store.recordings(conversation_id("phone", "lines", "fs-1"))
@@ -248,7 +248,7 @@ async def test_a_client_that_talks_nonsense_is_told_why(office: Office, text: st
     async with aiohttp.ClientSession() as session, session.ws_connect(office.vosk()) as ws:
         await ws.send_str(text)
         await ws.send_bytes(bytes(320))
-        message = await ws.receive(timeout=20)
+        message = await ws.receive(timeout=100)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert ws.close_code == 1003
         assert message.extra
@@ -333,7 +333,7 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_call(office: Office) -> No
         call.file._file.close()
         call.file._file = await asyncio.to_thread(open, "/dev/full", "wb", buffering=0)
         await client.ws.send_bytes(bytes(16000))
-        assert (await client.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert (await client.ws.receive(timeout=100)).type is aiohttp.WSMsgType.CLOSE
         assert client.ws.close_code == 1013
     check(await office.record("lines", "full"))
 
@@ -343,7 +343,7 @@ async def test_a_call_that_cannot_be_kept_is_not_taken(office: Office) -> None:
     folder.write_text("a file where a folder should be: every write fails")
     async with aiohttp.ClientSession() as session, session.ws_connect(office.vosk()) as ws:
         await ws.send_bytes(bytes(320))
-        assert (await ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert (await ws.receive(timeout=100)).type is aiohttp.WSMsgType.CLOSE
         assert ws.close_code == 1013
     folder.unlink()
     async with lines.vosk(office.vosk("&call_id=again")) as client:
@@ -377,7 +377,7 @@ async def test_more_calls_than_ears_and_more_than_can_be_taken(office: Office, m
         assert {answer["partial"] for answer in unheard} == {""}
         async with lines.vosk(office.vosk()) as third:
             await third.ws.send_bytes(bytes(320))
-            assert (await third.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+            assert (await third.ws.receive(timeout=100)).type is aiohttp.WSMsgType.CLOSE
             assert third.ws.close_code == 1013
         await first.eof()
         await second.eof()
@@ -444,7 +444,7 @@ async def test_a_media_stream_wants_its_signature(office: Office) -> None:
                 pass
     async with lines.media(url, PUBLIC, TWILIO) as stream:
         await stream.start("CA3", tracks=("inbound",), account="AC2")
-        assert (await stream.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert (await stream.ws.receive(timeout=100)).type is aiohttp.WSMsgType.CLOSE
     assert await office.ids() == []
 
 
@@ -452,7 +452,7 @@ async def test_a_media_stream_wants_its_signature(office: Office) -> None:
 async def test_a_media_stream_of_nonsense_is_closed(office: Office, text: str) -> None:
     async with lines.media(office.url("/calls/twilio/twilio"), PUBLIC, TWILIO) as stream:
         await stream.ws.send_str(text)
-        assert (await stream.ws.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert (await stream.ws.receive(timeout=100)).type is aiohttp.WSMsgType.CLOSE
     assert await office.ids() == []
 
 

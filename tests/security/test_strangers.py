@@ -126,12 +126,12 @@ async def test_an_agent_who_is_disabled_is_cut_off_and_writes_nothing_more(house
         house.desk() as desk,
         desk.session.ws_connect(f"{house.url}/desk/socket", headers={"Origin": house.url}) as line,
     ):
-        assert await line.receive_json(timeout=5) == {"look": "queue"}
+        assert await line.receive_json(timeout=60) == {"look": "queue"}
         _, taken = await desk.call("POST", f"conversations/{conversation}/claim")
         await house.gateway.store.put_agent(msgspec.structs.replace(desk.agent, active=False))
         body = {"fence": taken["fence"], "key": "key-00000001", "text": "too late"}
         assert (await desk.call("POST", f"conversations/{conversation}/reply", body))[0] == 401
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (frame := await line.receive()).type is not aiohttp.WSMsgType.CLOSE:
                 assert "too late" not in str(frame.data)
         assert frame.data == 4401

@@ -173,10 +173,10 @@ async def test_odd_frames_do_not_break_the_desks_line(house: Any, frame: str) ->
         house.desk() as desk,
         desk.session.ws_connect(f"{house.url}/desk/socket", headers={"Origin": house.url}) as line,
     ):
-        assert await line.receive_json(timeout=5) == {"look": "queue"}
+        assert await line.receive_json(timeout=60) == {"look": "queue"}
         await line.send_str(frame)
         await house.send(COMPLAINT)
-        assert await line.receive_json(timeout=5) == {"look": "queue"}
+        assert await line.receive_json(timeout=60) == {"look": "queue"}
 
 
 async def test_too_many_files_are_refused(house: Any) -> None:

@@ -24,7 +24,7 @@ def load(home: Home, first: int, die: str = "") -> subprocess.Popen[str]:
 
 def acknowledged(process: subprocess.Popen[str]) -> set[int]:
     """What it had acknowledged when it was dead; a half-printed number was acknowledged too, but we cannot tell which."""
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=150)
     return {int(n) for n in out.split("\n")[:-1]}
 
 

@@ -79,7 +79,7 @@ class Thread(threading.Thread):
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thread]:
     thread = Thread(tmp_path_factory.mktemp("fuzz"))
     thread.start()
-    assert thread.ready.wait(20), "the gateway did not start"
+    assert thread.ready.wait(100), "the gateway did not start"
     yield thread
     thread.stop()
 
@@ -101,7 +101,7 @@ def fuzz(served: Thread, config: str, *options: str, hooks: Path | None = None) 
     if hooks:
         env["SCHEMATHESIS_HOOKS"] = hooks.stem
     done = subprocess.run(
-        [*command, *options], cwd=served.folder, env=env, capture_output=True, text=True, timeout=120, check=False
+        [*command, *options], cwd=served.folder, env=env, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert f"Tested: {len(OPERATIONS)}" in done.stdout, "every operation is fuzzed"

@@ -70,7 +70,7 @@ async def test_an_answer_reaches_reply_url_once_though_its_server_stumbles(tmp_p
     headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": "k1"}
     async with ClientSession() as session, session.post(f"{url}/v1/messages", json=said, headers=headers) as answer:
         assert answer.status == 202
-    await asyncio.wait_for(arrived.wait(), 20)
+    await asyncio.wait_for(arrived.wait(), 60)
     await gateway.cleanup()
     await receiver.cleanup()
 

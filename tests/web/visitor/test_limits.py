@@ -55,7 +55,7 @@ async def test_a_visitor_has_so_many_windows(house: Any) -> None:
     hello = {"type": "resume", "token": visitor.token, "last_seq": None}
     for ws in sockets:
         await ws.send_json(hello)
-        first = await ws.receive(5)
+        first = await ws.receive(60)
     assert first.data == 4429
     await sockets[0].close()
     async with visitor.socket() as again:
@@ -70,7 +70,7 @@ async def test_a_window_that_chatters_is_closed(house: Any) -> None:
         await ws.receive_json()
         for _ in range(60):
             await ws.send_json({"type": "typing"})
-        while (got := await ws.receive(5)).type is aiohttp.WSMsgType.TEXT:
+        while (got := await ws.receive(60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert got.data == 4429
 
@@ -80,7 +80,7 @@ async def test_a_frame_has_a_size(house: Any) -> None:
     async with visitor.socket() as ws:
         await ws.receive_json()
         await ws.send_str("x" * 20_000)
-        while (got := await ws.receive(5)).type is aiohttp.WSMsgType.TEXT:
+        while (got := await ws.receive(60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert got.data == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
 
@@ -123,7 +123,7 @@ async def test_a_slow_upload_and_a_slow_message_are_given_up(house: Any) -> None
 async def test_a_line_that_never_says_who_it_is_is_closed(house: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(socket, "HELLO_SECONDS", 0.2)
     async with house.session.ws_connect(f"{house.url}/widget/v1/socket?site=lantern") as ws:
-        assert (await ws.receive(5)).data == 4401
+        assert (await ws.receive(60)).data == 4401
 
 
 async def test_a_window_that_takes_no_data_is_closed_and_misses_nothing(

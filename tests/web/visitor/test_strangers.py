@@ -51,7 +51,7 @@ async def test_a_stranger_gets_nothing_of_it(house: Any) -> None:
     assert all(event.get("text") != "" for event in await stranger.history())
     async with stranger.socket(last_seq=0) as ws:
         await ws.receive_json()
-        first = await ws.receive_json(timeout=5)
+        first = await ws.receive_json(timeout=60)
         assert first["text"] == "hello"
 
 
@@ -113,7 +113,7 @@ async def test_a_file_that_was_refused_is_no_download(house: Any) -> None:
     refused = Attachment(name="x.exe", state="refused", reason="larger than 1 bytes")
     await house.reply(visitor.conversation, "see", refused)
     async with visitor.socket(last_seq=0) as ws:
-        while (event := await ws.receive_json(timeout=10)).get("author") != "agent":
+        while (event := await ws.receive_json(timeout=60)).get("author") != "agent":
             pass
     assert (await visitor.call("GET", f"files/{event['seq']}/0"))[0] == 404
 
