@@ -46,6 +46,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: $(VENV)/dev.stamp     ## Renew the lock files after a change of pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(COMPILE) --output-file requirements-build.lock requirements-build.in
+	$(COMPILE) --output-file requirements-synapse.lock requirements-synapse.in
 	$(COMPILE) --extra all --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra all --extra test --extra dev --output-file requirements-dev.lock pyproject.toml
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests.ports import free_port
 
+REQUIRED = os.environ.get("REQUIRE_TEST_SERVERS") == "1"
 #: A Python that has Synapse: an environment of its own keeps its sixty packages out of ours.
 PYTHON = os.environ.get("SYNAPSE_PYTHON") or (sys.executable if importlib.util.find_spec("synapse") else "")
 SECRET = "registration-secret-of-the-tests"
@@ -42,7 +43,9 @@ rc_invites:
 
 
 def missing() -> None:
-    """Skip, also where servers are required: Debian has none that `.ci/run` could install."""
+    """Skip, or fail where servers are required."""
+    if REQUIRED:
+        pytest.fail("SYNAPSE_PYTHON names no Python with matrix-synapse")
     pytest.skip("matrix-synapse is not installed (SYNAPSE_PYTHON names no Python that has it)")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from tests.ports import free_port
 
 PROSODY, CONTROL = shutil.which("prosody"), shutil.which("prosodyctl")
 PASSWORD = "a-password-of-the-tests"
+REQUIRED = os.environ.get("REQUIRE_TEST_SERVERS") == "1"
 _CONF = """
 pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
@@ -53,7 +55,9 @@ Component "upload.localhost" "http_file_share"
 
 
 def missing() -> None:
-    """Skip, also where servers are required: `.ci/run` does not install it."""
+    """Skip, or fail where servers are required."""
+    if REQUIRED:
+        pytest.fail("prosody is not installed")
     pytest.skip("prosody is not installed")
 
 
