@@ -78,7 +78,7 @@ async def test_heads_have_a_size(house: Any, head: bytes) -> None:
         (b"POST /widget/v1/session?site=lantern", b"Origin: http://["),
         (b"POST /desk/api/login", b"Origin: http://[x"),
         (b"GET /status/%ED%A0%80%00?k=%ff", b"X: y"),
-        (b"GET /desk/login/%ED%A0%80", b"X: y"),
+        (b"POST /desk/login/%ED%A0%80", b"X: y"),
         (b"GET /static/%ff%00/../x", b"X: y"),
         (b"GET /in/api/%ED%A0%80", b"X: y"),
     ],
