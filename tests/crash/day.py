@@ -302,7 +302,7 @@ class Day:
                 "missing",
             ):
                 self.books.notes[f"audit: {count}"] = self.books.notes.get(f"audit: {count}", 0) + int(str(row[count]))
-        for count in ("open", "held", "dead", "quarantined", "missing"):
+        for count in ("open", "held", "quarantined", "missing"):
             if self.books.notes[f"audit: {count}"]:
                 self.books.faults.append(f"the audit has {self.books.notes[f'audit: {count}']} {count}")
         *faults, journals = await self._ask("audit-journals", {})

@@ -18,6 +18,8 @@ from tests.crash.watch import MARK, REFUSED, Watch
 
 #: What the customer says who tries whether anybody is there.
 HELLO = "您好"
+#: How the mail channel says that it answers itself in circles.
+LOOP = "looks like a loop"
 Row = tuple[InboxRow, Inbound]
 
 
@@ -95,6 +97,7 @@ async def reckon(
         _replies(books.lines[name], own, watch)
     for visitor in visitors:
         _window(books.lines["webchat"], visitor)
+    _dead(books, sends)
     _agents(books, sends, ledger)
     for name, line in books.lines.items():
         books.faults += [f"{name}: {fault}" for fault in line.faults]
@@ -182,6 +185,14 @@ def _window(line: Line, visitor: Visitor) -> None:
     line.replies += sum(one.get("author") not in ("me", None) for one in visitor.lines)
     line.twice += len(shown) - len(set(shown))
     line.swapped += shown != sorted(shown)
+
+
+def _dead(books: Books, sends: Sequence[Send]) -> None:
+    """Nothing ends as a dead letter but automatic mails that the guard against loops held back."""
+    dead = [send for send in sends if send.state == "dead"]
+    guarded = sum(LOOP in send.error for send in dead)
+    books.notes["automatic mails held back as a loop"] = guarded
+    books.faults += [f"a dead letter to {s.destination}: {s.error}" for s in dead if LOOP not in s.error]
 
 
 def _agents(books: Books, sends: Sequence[Send], ledger: Ledger) -> None:
