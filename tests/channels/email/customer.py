@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from pathlib import Path
 from typing import Literal
 
 from gateway.context import utc_now
@@ -27,22 +28,24 @@ class Customer:
     name: str
     address: str
     got: list[EmailMessage] = field(default_factory=list)
+    _read: set[Path] = field(default_factory=set)
 
     @property
     def user(self) -> str:
         """The mailbox's name on the server."""
         return self.address.partition("@")[0]
 
-    def inbox(self) -> list[EmailMessage]:
-        """What has come, oldest first."""
-        files = [f for sub in ("new", "cur") for f in (self.imap.maildir(self.user) / sub).glob("*")]
-        files.sort(key=lambda file: file.stat().st_mtime_ns)
-        return [_read(file.read_bytes()) for file in files]
+    def _unread(self) -> list[Path]:
+        """What has come and was not read yet, oldest first; two that come at once may change places."""
+        files = {f for sub in ("new", "cur") for f in (self.imap.maildir(self.user) / sub).glob("*")}
+        return sorted(files - self._read, key=lambda file: file.stat().st_mtime_ns)
 
     async def next(self) -> EmailMessage:
         """The next mail that comes."""
-        await until(lambda: len(self.inbox()) > len(self.got), 30)
-        self.got.append(self.inbox()[len(self.got)])
+        await until(self._unread)
+        file = self._unread()[0]
+        self._read.add(file)
+        self.got.append(_parsed(file.read_bytes()))
         return self.got[-1]
 
     async def next_with(self, words: str) -> EmailMessage:
@@ -147,7 +150,7 @@ def is_threaded(letters: Sequence[EmailMessage], before: Sequence[str]) -> bool:
     return True
 
 
-def _read(data: bytes) -> EmailMessage:
+def _parsed(data: bytes) -> EmailMessage:
     parsed = email.message_from_bytes(data, policy=policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed

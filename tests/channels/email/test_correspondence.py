@@ -82,7 +82,7 @@ class Shop:
             waiting = (await store.inbox(state="open")).items
             return not waiting and len((await store.conversations("all")).items) == count
 
-        await until(there, 30)
+        await until(there)
         found = [line.conversation for line in (await store.conversations("all")).items]
         return sorted(found, key=lambda one: one.opened_at)
 
@@ -92,7 +92,7 @@ class Shop:
         async def there() -> bool:
             return len(await self._lines(id)) >= count
 
-        await until(there, 30)
+        await until(there)
         return await self._lines(id)
 
     async def _lines(self, id: str) -> list[Entry]:
