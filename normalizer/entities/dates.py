@@ -118,6 +118,7 @@ def look(view: View) -> None:
                 _keep(view, found, *match.span(), "date.day", 0.75)
     if view.found:
         offsets.shift(view)
+        offsets.follow(view)
 
 
 def _look_the(view: View) -> None:
@@ -376,7 +377,8 @@ def _last(today: date, month: int, day: int) -> date | None:
     this_year = _day(today.year, month, day)
     if this_year and this_year > today + timedelta(days=45):
         return _day(today.year - 1, month, day)
-    return this_year or _day(today.year - 1, month, day)
+    years = range(today.year, today.year - 9, -1)  # 29 February was up to eight years ago
+    return next((found for year in years if (found := _day(year, month, day))), None)
 
 
 def _last_day(today: date, day: int) -> date | None:

@@ -20,6 +20,17 @@ _BEFORE_A_DAY = re.compile(
     rf"(?<![a-z\d]){_NUMBER} (day|week|month|year)s? (before|prior to|after|from|since) (?:the )?$"
 )
 _HAN = re.compile(r"(\d{1,3}|[一二两三四五六七八九十]{1,3}|半)个?多?(分钟|小时|钟头)(?:之|以)?前")
+#: A promise from now: who speaks, or a word of intent, stands right before it ("客服说2小时后回电"); behind a deed
+#: (用了2小时后) it starts in the story.
+_HAN_AFTER = re.compile(
+    r"(?:^|(?<=[他她们会将请在约说诺]))(\d{1,3}|[一二两三四五六七八九十]{1,3}|半)个?(分钟|小时|钟头)(?:之|以)?后"
+)
+#: Days told from the day before in the story: "on 3 October … the next day", "10月3日下单，第二天".
+_FOLLOWS = re.compile(
+    rf"(?<![a-z\d])(?:the (?:next|following) day|{_NUMBER} (day|week)s? later)(?![a-z])"
+    r"|(?<![\d每的])(?:第二天|次日|隔天|(\d{1,2}|[一二两三四五六七八九十]{1,2})(天|周)(?:之|以)?后)"
+)
+_HAN_DAYS = {"天": "day", "周": "week"}
 _ANCHOR = {"from tomorrow": 1, "from tmrw": 1, "after tomorrow": 1, "from yesterday": -1, "before yesterday": -1}
 _WORDS = {
     "a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0,
@@ -50,6 +61,21 @@ def look(view: View) -> None:
     if "小时" in plain or "分钟" in plain or "钟头" in plain:
         for match in _HAN.finditer(plain):
             _take(view, match, -_count(match.group(1)), match.group(2), view.at, 0.8)
+        for match in _HAN_AFTER.finditer(plain):
+            _take(view, match, _count(match.group(1)), match.group(2), view.at, 0.7)
+
+
+def follow(view: View) -> None:
+    """Take days told from a day that was said before in the text; without one they are left open."""
+    for match in _FOLLOWS.finditer(view.plain):
+        told = [e for e in view.found if e.kind == "date" and e.end <= match.start() and len(e.value.iso) >= 10]
+        if not told:
+            continue
+        day = date.fromisoformat(max(told, key=lambda entity: entity.end).value.iso[:10])
+        count = _count(match.group(1) or match.group(3) or "one")
+        unit = match.group(2) or _HAN_DAYS.get(match.group(4) or "天", "day")
+        iso = moved(day, count, unit).isoformat()
+        view.take("date", Moment(iso=iso), *match.span(), "date.story", 0.7)
 
 
 def shift(view: View) -> None:

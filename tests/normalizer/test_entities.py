@@ -112,12 +112,27 @@ DATES = [
     ("复活节买的", "复活节", "2026-04-05"),
     ("since last Thanksgiving", "last Thanksgiving", "2025-11-27"),
     ("before the next Easter Monday", "next Easter Monday", "2027-03-29"),
+    ("bought it on 29 February", "29 February", "2024-02-29"),
+    ("客服说2小时后回电", "2小时后", "2026-11-22T18:00"),
 ]
 
 
 def test_days_that_share_a_month(say: Any) -> None:
     found = say("nobody came on 18 and 19 November at 9 am").what.dates
     assert [f.value.iso for f in found] == ["2026-11-18", "2026-11-19T09:00"]
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("10月3日下单，第二天就坏了", ["2026-10-03", "2026-10-04"]),
+        ("It came on November 2 and broke 3 weeks later", ["2026-11-02", "2026-11-23"]),
+        ("Ordered on November 2, cancelled the next day", ["2026-11-02", "2026-11-03"]),
+        ("用了2小时后冒烟，第二天没人管", []),
+    ],
+)
+def test_days_are_told_from_the_day_before(say: Any, text: str, days: list[str]) -> None:
+    assert [found.value.iso for found in say(text).what.dates] == days
 
 
 @pytest.mark.parametrize(("text", "quote", "iso"), DATES)
