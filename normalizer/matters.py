@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from normalizer.lexicon import Hit, Hits, find
@@ -51,18 +52,22 @@ def category(hits: Hits, around: Around) -> Verdict | None:
 
 def _of_things(hits: Hits, around: Around) -> list[Hit]:
     """The words of categories; slowness (迟迟不到) is the fault of the thing it is said of, if one is named beside it."""
-    named = list(hits.get("categories", ()))
+    named = hits.get("categories", ())
+    starts = [hit.start for hit in named]
+    manner: set[Hit] = set()
+    late: list[Hit] = []
     for lag in find(hits, "modifiers", "lag"):
-        things = [hit for hit in named if (hit.end <= lag.start or hit.start >= lag.end) and around.near(hit, lag, LAG)]
+        beside = named[bisect_left(starts, lag.start - 2 * LAG) : bisect_left(starts, lag.end + LAG + 1)]
+        apart = [hit for hit in beside if hit.end <= lag.start or hit.start >= lag.end]
+        things = [hit for hit in apart if around.near(hit, lag, LAG)]
         if not things:
             continue
         thing = max(things, key=lambda hit: (hit.start < lag.start, hit.start))
         parent = thing.label.partition("/")[0]
-        if parent == "service":
-            continue
-        named = [hit for hit in named if hit.end <= lag.start or hit.start >= lag.end]
-        named.append(lag._replace(label=_LATE.get(parent, thing.label)))
-    return named
+        if parent != "service":
+            manner.update(hit for hit in beside if hit not in apart)
+            late.append(lag._replace(label=_LATE.get(parent, thing.label)))
+    return [*(hit for hit in named if hit not in manner), *late]
 
 
 def demands(hits: Hits, around: Around) -> list[Verdict]:
