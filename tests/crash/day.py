@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -236,6 +237,7 @@ class Day:
         await self._until("every message to be taken", self._all_quiet)
         await self._until("every message to be worked on", lambda: self._none("inbox-list", ("open", "wait")))
         await self._until("every reply to be said", self._all_said)
+        await self._until("every file to be fetched", self._all_fetched)
 
     async def _all_quiet(self) -> bool:
         """All that was said is there but what a platform gave up, and for some seconds nothing more comes."""
@@ -246,14 +248,20 @@ class Day:
         await asyncio.sleep(3.0)
         return [row["seen"] for row in before] == [row["seen"] for row in await self._ask("audit", {})]
 
+    async def _all_fetched(self) -> bool:
+        """A file that its platform did not give out is asked for again on a ladder."""
+        return not self._read("SELECT 1 FROM fetch WHERE state = 'due'")
+
     def _stored(self) -> set[str]:
-        """Marks in the database, read beside the server."""
+        """Marks in the database."""
+        return {mark for (body,) in self._read("SELECT body FROM inbox") for mark in MARK.findall(_text(body))}
+
+    def _read(self, asked: str) -> list[tuple[Any, ...]]:
+        """Rows of the database, read beside the server."""
         file = config.load(self._file, env={}).data / "allears.db"
         database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
-            return {
-                mark for (body,) in database.execute("SELECT body FROM inbox") for mark in MARK.findall(_text(body))
-            }
+            return database.execute(asked).fetchall()
         finally:
             database.close()
 
