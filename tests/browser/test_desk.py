@@ -148,6 +148,7 @@ async def test_scripts_of_customers_stay_words(house: House, chromium: Browser) 
 async def test_note_and_hand_back_by_keyboard(house: House, chromium: Browser) -> None:
     await house.heard()
     page = await enter(house, chromium)
+    await expect(page.locator(".line")).to_be_visible()  # an empty list has nothing to move to
     await page.keyboard.press("j")
     await expect(page.locator(".bubble.customer")).to_be_visible()
     await page.keyboard.press("n")

@@ -116,6 +116,7 @@ async def test_by_keyboard_alone_and_in_chinese(house: House, chromium: Browser)
     await called(house)
     page = await enter(house, chromium)
     await speak(page, "zh-Hans")
+    await expect(page.locator(".line")).to_be_visible()  # an empty list has nothing to move to
     await page.keyboard.press("j")
     first = page.locator(".recording .word").first
     await expect(first).to_have_attribute("tabindex", "0")
