@@ -172,6 +172,32 @@ class SpeechSettings(_Section, frozen=True):
     ] = ("https://alphacephei.com/vosk/models/",)
 
 
+class StoreSettings(_Section, frozen=True):
+    url: Annotated[
+        str,
+        Meta(
+            description="Where the messages are kept: empty for one SQLite file in the data folder, or "
+            "`postgresql://user@host/database` (its password better in PGPASSWORD or a ~/.pgpass file)."
+        ),
+    ] = ""
+    replica: Annotated[
+        str, Meta(description="A read replica of the PostgreSQL server, for the desk's lists, searches and reports.")
+    ] = ""
+    connections: Annotated[
+        int, Meta(ge=2, description="Most connections of this process to PostgreSQL, and to the replica.")
+    ] = 10
+
+
+class RedisSettings(_Section, frozen=True):
+    url: Annotated[
+        str,
+        Meta(
+            description="Redis that wakes the other nodes at once and shares rates with them: `redis://host:6379/0`, `rediss://…`; "
+            "empty where there is one process."
+        ),
+    ] = ""
+
+
 class Config(_Section, frozen=True):
     """``allears.toml``. ``channels`` is ``[channels.<channel>.<account>]``, ``sinks`` is ``[sinks.<name>]``,
     ``systems`` is ``[systems.<name>]``."""
@@ -202,6 +228,8 @@ class Config(_Section, frozen=True):
     outbox: OutboxSettings = OutboxSettings()
     egress: EgressSettings = EgressSettings()
     speech: SpeechSettings = SpeechSettings()
+    store: StoreSettings = StoreSettings()
+    redis: RedisSettings = RedisSettings()
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}
     systems: dict[str, dict[str, Any]] = {}
