@@ -32,7 +32,7 @@ QUICK = Sizes(
     calls=8,
     hours=0.2,
 )
-SECTIONS = "abcdefgh"
+SECTIONS = "abcdefghi"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,6 +94,9 @@ class Bench:
             rows += self._mailbox()
         if "h" in self._only:
             rows += self._speech()
+        if "i" in self._only:
+            self.told["by part"] = found = rounds.by_part(self._folder / "i", self._sizes, self._tell)
+            rows += table.sampled(found)
         return rows
 
     def _speed(self) -> list[Row]:

@@ -14,6 +14,7 @@ from statistics import median
 
 from tests.bench import home
 from tests.bench.process import Load, Server
+from tests.bench.sampler import FIGURES, Figures, sampled
 from tests.ports import free_port
 
 Tell = Callable[[str], None]
@@ -209,6 +210,22 @@ def _talk(server: Server, rate: float, count: int) -> Sample:
     if told["answered"] != count:
         raise RuntimeError(f"{count - told['answered']} of {count} messages got no answer: {told['statuses']}")
     return Sample(rate, used / count, told["p50"], told["p99"])
+
+
+def by_part(folder: Path, sizes: Sizes, tell: Tell) -> dict[str, Figures]:
+    """(i): CPU seconds a message, of messages to the API and of those of chat windows at half load."""
+    with servers(folder, ["sampled"]) as running:
+        server, count = running["sampled"], sizes.messages
+        tell("parts of the way: warming up")
+        rate = 0.5 / full(server, folder / "sampled", 64, count // 2).cpu
+        into = folder / "sampled" / FIGURES
+        tell("parts of the way: api")
+        with sampled(server.pid, into, count) as api:
+            full(server, folder / "sampled", 64, count)
+        tell(f"parts of the way: chat at {rate:.0f} messages/s")
+        with sampled(server.pid, into, count) as chat:
+            _talk(server, rate, count)
+    return {"api": api, "chat": chat}
 
 
 @dataclass(frozen=True)

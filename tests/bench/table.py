@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from tests.bench.part_names import PARTS
 from tests.bench.rounds import Memory, Series
+from tests.bench.sampler import Figures
 
 if TYPE_CHECKING:
     from tests.bench.mailbox import Mailbox
@@ -95,6 +97,20 @@ def by_part(parts: Mapping[str, float]) -> Iterator[Row]:
     for name, words in names.items():
         yield Row(f"(f) {words}", f"{parts.get(name, 0.0) * 1e6:.0f} µs CPU a message")
     yield Row("(f) together", f"{sum(parts.values()) * 1e6:.0f} µs CPU a message")
+
+
+def sampled(ways: Mapping[str, Figures]) -> Iterator[Row]:
+    """One line for each part, with its share of the whole, for each way in."""
+    wholes = {way: sum(told["parts"].values()) for way, told in ways.items()}
+    for part in PARTS:
+        used = {way: told["parts"].get(part, 0.0) for way, told in ways.items()}
+        if any(used.values()):
+            yield Row(f"(i) {part}", "   ".join(_share(way, used[way], wholes[way]) for way in ways))
+    yield Row("(i) together", "   ".join(_share(way, whole, whole) for way, whole in wholes.items()))
+
+
+def _share(way: str, used: float, whole: float) -> str:
+    return f"{way} {used * 1e6:5.0f} µs CPU a message, {used / whole:6.1%}"
 
 
 def mailbox(found: Mailbox) -> Iterator[Row]:

@@ -26,7 +26,14 @@ def test_a_short_run_of_the_mailbox_prints_its_rows(tmp_path: Path) -> None:
 
 
 def test_a_short_run_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--quick", "--only", "abf", "--rounds", "1", "--messages", "64"]) == 0
+    assert main(["--quick", "--only", "abfi", "--rounds", "1", "--messages", "64"]) == 0
     table = capsys.readouterr().out
-    for line in ("(a) accept, durable, 64 connections", "(b) the full way", "ratio", "(f) normalize", "(f) together"):
+    for line in (
+        "(a) accept, durable, 64 connections",
+        "(b) the full way",
+        "ratio",
+        "(f) together",
+        "(i) normalize",
+        "(i) together",
+    ):
         assert line in table
