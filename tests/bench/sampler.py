@@ -1,8 +1,8 @@
 """Where the CPU time of a running server goes: the stacks of its main thread, sampled by CPU time.
 
-The kernel interrupts after each millisecond that was used. A sample weighs what the main thread has used since the last
-one, and belongs to the part of the way (:mod:`tests.bench.part_names`) of the innermost frame that has one. Other threads and
-the search for garbage, which no signal interrupts, are told by their clocks. So the parts add up to the process' time.
+The kernel interrupts after each millisecond that it has used. A sample weighs what was used since the last one, and
+belongs to the part of the way (:mod:`tests.bench.part_names`) of the innermost frame that has one. Other threads and the
+search for garbage, which no signal interrupts, are told by their clocks. So the parts add up to the process' time.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
 from tests.bench.part_names import COLLECTOR, OTHER, THREADS, part_of
+from tests.bench.thread_timer import ticking
 
 #: CPU seconds by name, of ``parts`` and of ``functions``.
 Figures = dict[str, dict[str, float]]
@@ -39,6 +40,7 @@ class Sampler:
         self._parts: dict[str, float] = defaultdict(float)
         self._functions: dict[str, float] = defaultdict(float)
         self._known: dict[CodeType, str] = {}
+        self._timer = ExitStack()
         self._last = self._began = 0.0
 
     def begin(self) -> None:
@@ -48,11 +50,11 @@ class Sampler:
         self._last, self._began = time.thread_time(), time.process_time()
         gc.callbacks.append(self._collecting)
         signal.signal(signal.SIGPROF, self._sample)
-        signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
+        self._timer.enter_context(ticking(signal.SIGPROF, INTERVAL))
 
     def end(self) -> Figures:
         """What was used since the begin."""
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        self._timer.close()
         gc.callbacks.remove(self._collecting)
         self._parts[OTHER] += self._passed()
         self._parts[THREADS] += time.process_time() - self._began - sum(self._parts.values())
