@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,11 @@ from typing import Any, Protocol
 
 from channels.base import Inbound, Sender
 from gateway.store.base import Entry, JournalLine, NewSend, Outcome, Send, SendResult, Store, Work
+from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.writer import Observer
 from normalizer.record import Arrival, ComplaintRecord, Evidence, Found, Gravity, Standing, Status, Urgency, What
+from tests.servers import postgres
 
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
@@ -63,13 +66,34 @@ class SqliteHome:
         return ("sqlite", str(self.path.parent))
 
 
+class PostgresHome:
+    """A database of its own on the tests' server."""
+
+    def __init__(self, url: str, clock: Callable[[], datetime]) -> None:
+        self.url = url
+        self._clock = clock
+
+    def store(self, *, on_commit: Observer | None = None) -> PostgresStore:
+        return PostgresStore(self.url, connections=4, clock=self._clock, on_commit=on_commit)
+
+    def damage(self) -> str:
+        return ""  # the server would not start
+
+    def address(self) -> tuple[str, str]:
+        return ("postgres", self.url)
+
+
+def _postgres(folder: Path, clock: Callable[[], datetime]) -> Home:
+    return PostgresHome(postgres.new_database(f"test_{secrets.token_hex(8)}"), clock)
+
+
 #: Every store that must pass the scenarios.
-HOMES: Mapping[str, Callable[[Path, Callable[[], datetime]], Home]] = {"sqlite": SqliteHome}
+HOMES: Mapping[str, Callable[[Path, Callable[[], datetime]], Home]] = {"sqlite": SqliteHome, "postgres": _postgres}
 
 
 def at(kind: str, where: str) -> Home:
     """The home with this address, in a process of its own."""
-    return HOMES[kind](Path(where), Clock())
+    return PostgresHome(where, Clock()) if kind == "postgres" else SqliteHome(Path(where), Clock())
 
 
 def message(

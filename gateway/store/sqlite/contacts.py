@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.store import rows
 from gateway.store.base import (
     CODES_PER_HOUR,
     Alias,
@@ -25,7 +26,7 @@ from gateway.store.base import (
     WorkItem,
 )
 from gateway.store.identity import identity, is_address, proven
-from gateway.store.sqlite import flow, outbox, records, rows
+from gateway.store.sqlite import flow, outbox, records
 
 #: More identities and addresses are no one person.
 MOST = 200

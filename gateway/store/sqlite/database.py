@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.store.base import StoreError, StoreUnavailable
+from gateway.store.base import StoreUnavailable
+from gateway.store.migrations import Migration, to_do
 
+#: The steps of the schema.
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -72,24 +72,6 @@ def reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@dataclass(frozen=True)
-class Migration:
-    """One step of the schema: ``0001_start.sql``."""
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def migrations(folder: Path = MIGRATIONS) -> Sequence[Migration]:
-    """All steps in order."""
-    return [Migration(int(f.name[:4]), f.stem, f.read_text("utf-8")) for f in sorted(folder.glob("[0-9]*.sql"))]
-
-
 def migrate(connection: sqlite3.Connection, steps: Sequence[Migration]) -> None:
     """Bring the file to the newest schema, one transaction per step.
 
@@ -100,15 +82,8 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Migration]) -> None:
         " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at INTEGER NOT NULL)"
     )
     stored = connection.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()[0]
-    newest = max((s.version for s in steps), default=0)
-    if stored > newest:
-        raise StoreError(
-            f"a newer Allears wrote this database (schema {stored}, this program knows up to {newest}): "
-            "start the newer program again, or restore the backup from before the upgrade"
-        )
-    for step in steps:
-        if step.version > stored:
-            _apply(connection, step)
+    for step in to_do(steps, stored):
+        _apply(connection, step)
 
 
 def _apply(connection: sqlite3.Connection, step: Migration) -> None:

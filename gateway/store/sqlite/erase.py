@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from channels.base import Attachment, Inbound, Sender
+from gateway.store import rows
 from gateway.store.base import Entry, JournalLine
 from gateway.store.journal import canonical, erased, with_digests
-from gateway.store.sqlite import contacts, files, flow, memory, outbox, recordings, records, rows
+from gateway.store.sqlite import contacts, files, flow, memory, outbox, recordings, records
 from normalizer.record import Complainant, ComplaintRecord, Found, What
 
 _replace = msgspec.structs.replace

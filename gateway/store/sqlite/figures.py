@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
+from gateway.store import rows
 from gateway.store.base import Gauges, LatestMessage, Tally
-from gateway.store.sqlite import rows
 
 
 def tally(connection: sqlite3.Connection, *, since: datetime, until: datetime) -> tuple[Tally, ...]:

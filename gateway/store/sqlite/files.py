@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from channels.base import Attachment, AttachmentState, Inbound
+from gateway.store import rows
 from gateway.store.base import ToFetch
-from gateway.store.sqlite import recordings, rows
+from gateway.store.sqlite import recordings
 
 
 def places(message: Inbound) -> list[int]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.store import rows
 from gateway.store.base import NewSend, Outcome, Stale, StoreError, Work, WorkItem
-from gateway.store.sqlite import contacts, outbox, recordings, records, rows, timeline
+from gateway.store.sqlite import contacts, outbox, recordings, records, timeline
 from gateway.store.sqlite.writer import Writer
 
 #: Most open messages of one conversation in one piece of work; the rest comes with the next claim.

@@ -11,8 +11,9 @@ from datetime import datetime
 import msgspec
 
 from channels.base import Accepted, Inbound, Memo
+from gateway.store import rows
 from gateway.store.base import conversation_id
-from gateway.store.sqlite import files, memory, rows
+from gateway.store.sqlite import files, memory
 from normalizer.mask import mask
 
 #: Characters of the last message that the lists and the search know.

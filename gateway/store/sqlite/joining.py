@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from gateway.store import rows
 from gateway.store.base import BOT, NOBODY, Entry, Instead, Joined, NewSend, conversation_id
-from gateway.store.sqlite import flow, outbox, rows, timeline
+from gateway.store.sqlite import flow, outbox, timeline
 
 
 def join(

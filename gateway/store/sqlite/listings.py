@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.store import rows
 from gateway.store.base import ConversationLine, InboxRow, Page, Quarantined, StoreError, View
-from gateway.store.sqlite import contacts, outbox, records, rows
+from gateway.store.sqlite import contacts, outbox, records
 
 _CLOSED = "c.status IN ('resolved', 'closed', 'withdrawn')"
 _OPEN = "c.status NOT IN ('resolved', 'closed', 'withdrawn')"

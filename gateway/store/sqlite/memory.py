@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from channels.base import Memo
-from gateway.store.sqlite import rows
+from gateway.store import rows
 
 
 def remember(connection: sqlite3.Connection, channel: str, memos: Sequence[Memo]) -> None:

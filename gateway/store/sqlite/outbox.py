@@ -9,8 +9,9 @@ from datetime import datetime
 import msgspec
 
 from channels.base import Attachment
+from gateway.store import rows
 from gateway.store.base import NewSend, NotFound, Send, SendResult, StoreError
-from gateway.store.sqlite import records, rows, timeline
+from gateway.store.sqlite import records, timeline
 
 FROM = "outbox o LEFT JOIN conversation c ON c.n = o.conv"
 #: Why a row was put aside. What was tried before may have arrived all the same.

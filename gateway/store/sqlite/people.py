@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.store import rows
 from gateway.store.base import (
     BOT,
     NOBODY,
@@ -20,7 +21,7 @@ from gateway.store.base import (
     NewSend,
     Stale,
 )
-from gateway.store.sqlite import flow, outbox, records, rows, timeline
+from gateway.store.sqlite import flow, outbox, records, timeline
 from normalizer.record import ComplaintRecord
 
 _AGENT = "a.id, a.login, a.name, a.role, a.skills, a.password, a.active"

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.store import rows
 from gateway.store.base import NO_COPY, Recording, RecordingState, ToHear
-from gateway.store.sqlite import rows
 from transcription.base import Transcript
 
 _COLUMNS = "r.inbox, r.place, r.digest, r.state, r.tries, r.error, r.body, r.copy"

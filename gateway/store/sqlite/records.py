@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.store import rows
 from gateway.store.base import JournalLine
 from gateway.store.journal import canonical, seal, with_revision
-from gateway.store.sqlite import rows
 from normalizer.record import ComplaintRecord, Found
 
 #: Statuses after which the next turn opens a new record, or reopens this one on purpose.

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from channels.base import Accepted, Attachment, AttachmentState, Inbound, Memo
 from gateway.context import utc_now
+from gateway.store import migrations, rows
 from gateway.store.base import (
     Agent,
     AskedCase,
@@ -54,7 +55,6 @@ from gateway.store.sqlite import (
     people,
     recordings,
     records,
-    rows,
     timeline,
 )
 from gateway.store.sqlite.readers import Readers
@@ -90,7 +90,7 @@ class SqliteStore:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.take()
             self._connection = database.writing(self._path)
-            database.migrate(self._connection, database.migrations())
+            database.migrate(self._connection, migrations.read(database.MIGRATIONS))
             outbox.interrupted(self._connection, self._now())
             self._running = (Writer(self._connection, self._on_commit), Readers(self._path))
         except BaseException as err:

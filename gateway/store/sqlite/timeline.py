@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.store import rows
 from gateway.store.base import BOT, Entry
-from gateway.store.sqlite import rows
 from gateway.store.sqlite.intake import LAST_TEXT
 from normalizer.mask import mask
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store import migrations
 from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.sqlite import SqliteStore, database
 from gateway.store.sqlite.writer import Writer
@@ -103,7 +104,7 @@ async def test_a_newer_file_is_refused(path: Path) -> None:
         await store.open()
 
 
-STEPS = database.migrations()
+STEPS = migrations.read(database.MIGRATIONS)
 
 
 @pytest.mark.parametrize("version", range(len(STEPS) + 1))
@@ -133,7 +134,7 @@ async def test_rows_come_through_the_next_migration(path: Path, tmp_path: Path) 
     (folder / f"{last + 2:04d}_broken.sql").write_text("CREATE TABLE half (a);\nINSERT INTO nowhere VALUES (1);\n")
     connection = database.writing(path)
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
-        database.migrate(connection, database.migrations(folder))
+        database.migrate(connection, migrations.read(folder))
     assert connection.execute("SELECT colour FROM inbox").fetchall() == [("red",)]
     assert connection.execute("SELECT max(version) FROM migration").fetchone() == (last + 1,)
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").fetchone() == (0,)

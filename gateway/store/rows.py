@@ -1,4 +1,4 @@
-"""Between the file's columns and the rows of :mod:`gateway.store.base`."""
+"""Between the columns of the tables, the same in every store, and the rows of :mod:`gateway.store.base`."""
 
 from __future__ import annotations
 

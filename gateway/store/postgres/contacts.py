@@ -1,0 +1,1 @@
+"""Who is who: identities, the proofs between them, and the codes that are to prove more."""

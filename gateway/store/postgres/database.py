@@ -1,0 +1,231 @@
+"""The PostgreSQL server: its connections, its schema, and transactions that are tried again where many write at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar
+
+import asyncpg
+
+from gateway.store import migrations
+from gateway.store.base import StoreError, StoreUnavailable
+
+T = TypeVar("T")
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Phase = Literal["before", "after"]
+Observer = Callable[[Sequence[str], Phase], None]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+#: Connections of one process where nothing is said.
+CONNECTIONS = 10
+#: Seconds to get a connection, and for one statement.
+CONNECT_SECONDS = 10.0
+STATEMENT_SECONDS = 60.0
+#: A transaction of a process that stands still must not hold rows that others want.
+IDLE_SECONDS = 15
+#: How often an operation is tried that others were in the way of, and the first pause in seconds.
+TRIES = 6
+PAUSE = 0.005
+
+#: Any one may bring the schema up to date, one at a time. ("Allears" on a telephone's keys.)
+_MIGRATING = 2553277
+
+#: What every connection says first: nothing is acknowledged that is not on the disk.
+_SETTINGS = {
+    "application_name": "allears",
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": str(IDLE_SECONDS * 1000),
+    "jit": "off",  # plans are short; compiling them costs more than running them
+    "timezone": "UTC",
+}
+
+#: Somebody else was faster or in the way: nothing was written, and the operation may run again.
+_AGAIN = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
+    asyncpg.LockNotAvailableError,
+)
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Database:
+    """The pool of connections, and the replica's. ``url`` may leave the password to PGPASSWORD or ~/.pgpass."""
+
+    def __init__(
+        self, url: str, replica: str = "", connections: int = CONNECTIONS, on_commit: Observer | None = None
+    ) -> None:
+        self._url, self._replica_url, self._connections = url, replica, connections
+        self._on_commit = on_commit
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._replica: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date.
+
+        Raises StoreUnavailable (with what to do), or StoreError when the server would lose what it has confirmed.
+        """
+        with translated():
+            self._pool = await self._connect_all(self._url)
+            async with self._pool.acquire() as connection:
+                await _check_durability(connection)
+                await migrate(connection, migrations.read(MIGRATIONS))
+            if self._replica_url:
+                self._replica = await self._connect_all(self._replica_url)
+
+    async def close(self) -> None:
+        for pool in (self._pool, self._replica):
+            if pool is not None:
+                with contextlib.suppress(TimeoutError, *_AWAY):
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await pool.close()
+        self._pool = self._replica = None
+
+    async def connect(self, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection of its own. Raises StoreUnavailable."""
+        with translated():
+            return await asyncpg.connect(
+                self._url,
+                server_settings={**_SETTINGS, **settings},
+                timeout=CONNECT_SECONDS,
+                command_timeout=STATEMENT_SECONDS,
+            )
+
+    async def _connect_all(self, url: str) -> asyncpg.Pool[asyncpg.Record]:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=self._connections,
+            timeout=CONNECT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            server_settings=_SETTINGS,
+        )
+
+    async def write(self, name: str, run: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run ``run`` in a transaction; its result after COMMIT. It must be repeatable: others may be in its way.
+
+        ``name`` names the commit for the observer. Raises what ``run`` raises, StoreUnavailable when the server is away.
+        """
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                with translated():
+                    return await self._transaction(name, run)
+            except _Again as err:
+                if not left:
+                    raise StoreError(f"others were in the way of `{name}` {TRIES} times: {err}") from err
+                await asyncio.sleep(PAUSE * 2 ** (TRIES - 1 - left) * random.uniform(0.5, 1.5))  # noqa: S311 - spreads
+        raise AssertionError
+
+    async def _transaction(self, name: str, run: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self._opened(self._pool) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                result = await run(connection)
+            except BaseException:
+                with contextlib.suppress(*_AWAY):
+                    await transaction.rollback()
+                raise
+            self._observe(name, "before")
+            await transaction.commit()
+            self._observe(name, "after")
+            return result
+
+    async def read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        """What ``run`` reads, as it is committed now. Raises StoreUnavailable."""
+        with translated():
+            async with self._opened(self._pool) as connection:
+                return await run(connection)
+
+    async def report(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        """What ``run`` reads for a list or a report: from the replica where there is one and it answers."""
+        if self._replica is not None:
+            try:
+                with translated():
+                    async with self._opened(self._replica) as connection:
+                        return await run(connection)
+            except StoreUnavailable:
+                pass  # lists are rather read from the main server than not at all
+        return await self.read(run)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, pool: asyncpg.Pool[asyncpg.Record] | None) -> AsyncIterator[Connection]:
+        if pool is None:
+            raise StoreUnavailable("the store is not open")
+        async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            yield connection
+
+    def _observe(self, name: str, phase: Phase) -> None:
+        if self._on_commit is not None:
+            self._on_commit([name], phase)
+
+
+class _Again(Exception):
+    """The transaction was undone because of others; it may run again."""
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """PostgreSQL's errors in the store's words."""
+    try:
+        yield
+    except _AGAIN as err:
+        raise _Again(str(err)) from err
+    except _AWAY as err:
+        raise StoreUnavailable(f"PostgreSQL does not answer: {type(err).__name__}: {err}") from err
+    except asyncpg.PostgresError as err:
+        raise StoreError(f"PostgreSQL refused it: {type(err).__name__}: {err}") from err
+
+
+async def _check_durability(connection: Connection) -> None:
+    for setting in ("fsync", "full_page_writes"):
+        if await connection.fetchval("SELECT current_setting($1)", setting) != "on":
+            raise StoreError(
+                f"`{setting}` is off on this PostgreSQL server: it would lose what it has confirmed when the machine"
+                f" stops. Set `{setting} = on` in postgresql.conf and restart it."
+            )
+
+
+async def migrate(connection: Connection, steps: Sequence[migrations.Migration]) -> None:
+    """Bring the schema up to date, one transaction per step; nodes that start together wait for one another.
+
+    Raises StoreError when a newer program has written the database.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATING)
+    try:
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration"
+            " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)"
+        )
+        stored = await connection.fetchval("SELECT coalesce(max(version), 0) FROM migration")
+        for step in migrations.to_do(steps, stored):
+            async with connection.transaction():
+                await connection.execute(step.sql)
+                await connection.execute(
+                    "INSERT INTO migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)",
+                    step.version,
+                    step.name,
+                    step.digest,
+                    time.time_ns() // 1000,
+                )
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATING)

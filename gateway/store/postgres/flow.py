@@ -1,0 +1,1 @@
+"""From open inbox rows to settled outcomes."""

@@ -1,0 +1,1 @@
+"""What channels remember: facts by key, for all accounts of a channel."""

@@ -1,0 +1,1 @@
+"""The outbox: lanes, their heads, and what became of each row."""

@@ -1,0 +1,1 @@
+"""The record, its revisions and its journal."""

@@ -1,0 +1,198 @@
+"""A real PostgreSQL server of the tests' own, on a free port, with its files in a temporary folder.
+
+``TEST_POSTGRES_URL`` may name one that runs already (a superuser's URL); what a test starts finds its test's server there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import getpass
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from gateway.store.postgres import PostgresStore
+from tests.ports import free_port
+
+#: Not with the prefix of the configuration: it would be read as such.
+VARIABLE = "TEST_POSTGRES_URL"
+#: Debian's place, newest first, then wherever the path leads.
+PROGRAMS = [
+    *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
+    Path(shutil.which("postgres") or "/").parent,
+]
+#: Many connections: each worker's stores have pools of their own. Durable, because that is what is promised.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "300",
+    "shared_buffers": "64MB",
+    "fsync": "on",
+    "autovacuum_naptime": "10s",
+}
+
+
+class Postgres:
+    """A server process; :meth:`kill` and :meth:`start` at will."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._settings = {**SETTINGS, **settings}
+        self._bin = next((b for b in PROGRAMS if (b / "initdb").exists()), None)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def create(self) -> None:
+        """Make its files and start it. Skips the test when PostgreSQL is not installed."""
+        if self._bin is None:
+            reason = "PostgreSQL's programs are not installed (Debian: postgresql)"
+            if os.environ.get("REQUIRE_TEST_SERVERS"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            shutil.chown(self.folder, _USER, _USER)
+        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self.start()
+
+    def start(self) -> None:
+        assert self._bin is not None
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(self._bin / "postgres"),
+                    *("-D", str(self.folder / "data"), "-p", str(self.port), "-k", str(self.folder)),
+                    *settings,
+                ],
+                stdout=log,
+                stderr=log,
+                user=_USER if os.geteuid() == 0 else None,
+                cwd="/",
+            )
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it takes connections."""
+        assert self._bin is not None
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        for _ in range(600):
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    def stop(self, how: str = "immediate") -> None:
+        """``smart``, ``fast``, or ``immediate``: as a crash."""
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", how, "-w", "stop")
+        if self._process is not None:
+            self._process.wait(30)
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement as psql does; what it prints."""
+        return self._run(
+            "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *self._where, "-c", statement, database
+        )
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        return ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+
+    def program(self, name: str, *arguments: str) -> str:
+        """One of its programs (pg_dump, pg_basebackup), with the server's address."""
+        return self._run(name, *self._where, *arguments)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        assert self._bin is not None
+        done = subprocess.run(
+            [str(self._bin / program), *arguments],
+            capture_output=True,
+            text=True,
+            user=_USER if os.geteuid() == 0 else None,
+            cwd="/",
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr}")
+        return done.stdout
+
+
+_USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
+
+
+@functools.cache
+def server_url() -> str:
+    """A superuser's URL of the server of this process and those it starts. Skips the test when there can be none."""
+    if url := os.environ.get(VARIABLE):
+        return url
+    folder = Path(tempfile.mkdtemp(prefix="allears-postgres-"))
+    folder.chmod(0o755)
+    server = Postgres(folder / "server")
+    server.create()
+    os.environ[VARIABLE] = server.url
+    owner = os.getpid()
+
+    def end() -> None:
+        if os.getpid() == owner:
+            server.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    return server.url
+
+
+def database_url(name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(server_url())._replace(path=f"/{name}").geturl()
+
+
+def new_database(name: str) -> str:
+    """Make an empty database on the server; its URL. The schema comes from a template, which is quicker than its steps."""
+    _on_server(f'CREATE DATABASE "{name}" TEMPLATE "{_template()}"')
+    return database_url(name)
+
+
+@functools.cache
+def _template() -> str:
+    name = f"template_{os.getpid()}"
+    _on_server(f'CREATE DATABASE "{name}"')
+
+    async def migrated() -> None:
+        store = PostgresStore(database_url(name))
+        await store.open()
+        await store.close()
+
+    _apart(migrated())
+    return name
+
+
+def _on_server(statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(server_url())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    _apart(run())
+
+
+def _apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in a thread of its own: the caller may stand in a running loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
