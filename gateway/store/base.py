@@ -593,6 +593,25 @@ class Store(Protocol):
         """Raises :class:`StoreUnavailable` when a write would fail."""
         ...
 
+    # nodes
+    def alive(self) -> bool:
+        """Whether this node may still act: no other can have taken over what it holds. Asked before what cannot be undone."""
+        ...
+
+    async def nodes(self) -> int:
+        """How many nodes live on this store, this one included."""
+        ...
+
+    async def take_lease(self, name: str) -> int | None:
+        """The fencing token when this node has the lease ``name`` now, the same one as long as it has it; None when a living
+        node has it. Free when its node dies, or stands still too long; the next holder's token is a higher one.
+        """
+        ...
+
+    async def free_lease(self, name: str) -> None:
+        """Give a lease back, if this node has it."""
+        ...
+
     # intake
     async def append(
         self,
@@ -601,9 +620,11 @@ class Store(Protocol):
         received_at: datetime,
         cursor: tuple[str, str, str] | None = None,
         memos: tuple[str, Sequence[Memo]] | None = None,
+        lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
         """Write messages, all or none, with the pull cursor ``(channel, account, value)`` and a channel's memos.
 
+        ``lease`` is the (name, token) under which they were fetched: :class:`Stale` when another node has it by now.
         Same (channel, account, external id, digest): a duplicate, counted and not written. Same id with another
         digest: a new message. An ``edit`` or ``delete`` gets its own timeline line that refers to the earlier one.
         """

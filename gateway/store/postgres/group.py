@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from channels.base import Accepted
 from gateway.store.base import StoreUnavailable
-from gateway.store.postgres import intake
-from gateway.store.postgres.database import Database
+from gateway.store.postgres import intake, leases
+from gateway.store.postgres.database import Connection, Database
 
 #: Most deliveries in one transaction; the rest waits for the next one.
 GROUP = 256
 
-_Waiting: TypeAlias = "tuple[intake.Delivery, asyncio.Future[tuple[Accepted, ...]]]"
+_Item: TypeAlias = "tuple[intake.Delivery, leases.Lease | None]"
+_Waiting: TypeAlias = "tuple[_Item, asyncio.Future[tuple[Accepted, ...]]]"
 
 
 class Group:
@@ -25,12 +27,15 @@ class Group:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def add(self, delivery: intake.Delivery) -> tuple[Accepted, ...]:
-        """Write a delivery with whatever else waits; what became of its messages, after COMMIT."""
+    async def add(self, delivery: intake.Delivery, lease: leases.Lease | None = None) -> tuple[Accepted, ...]:
+        """Write a delivery with whatever else waits; what became of its messages, after COMMIT.
+
+        Raises Stale when another node has the lease by now.
+        """
         if self._closed:
             raise StoreUnavailable("the store is closed")
         future: asyncio.Future[tuple[Accepted, ...]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((delivery, future))
+        self._waiting.append(((delivery, lease), future))
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="store-appends")
         return await future
@@ -45,14 +50,14 @@ class Group:
         while self._waiting:
             group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
             if len(group) == 1 or not await self._together(group):
-                for delivery, future in group:
-                    await self._alone(delivery, future)
+                for item, future in group:
+                    await self._alone(item, future)
         self._task = None
 
     async def _together(self, group: list[_Waiting]) -> bool:
         """False, and nothing written, when the group has to be taken apart."""
         try:
-            results = await self._database.write("append", lambda c: intake.append(c, [d for d, _ in group]))
+            results = await self._database.write("append", lambda c: _write(c, [item for item, _ in group]))
         except Exception:  # whose fault it is shows when each goes alone
             return False
         for (_, future), result in zip(group, results, strict=True):
@@ -60,12 +65,17 @@ class Group:
                 future.set_result(result)
         return True
 
-    async def _alone(self, delivery: intake.Delivery, future: asyncio.Future[tuple[Accepted, ...]]) -> None:
+    async def _alone(self, item: _Item, future: asyncio.Future[tuple[Accepted, ...]]) -> None:
         try:
-            (result,) = await self._database.write("append", lambda c: intake.append(c, [delivery]))
+            (result,) = await self._database.write("append", lambda c: _write(c, [item]))
         except Exception as err:  # its waiter must always hear
             if not future.done():
                 future.set_exception(err)
         else:
             if not future.done():
                 future.set_result(result)
+
+
+async def _write(c: Connection, items: Sequence[_Item]) -> Sequence[tuple[Accepted, ...]]:
+    await leases.check(c, [lease for _, lease in items if lease is not None])
+    return await intake.append(c, [delivery for delivery, _ in items])

@@ -45,6 +45,7 @@ from gateway.store.postgres import (
     flow,
     intake,
     joining,
+    leases,
     listings,
     memory,
     outbox,
@@ -55,7 +56,7 @@ from gateway.store.postgres import (
 )
 from gateway.store.postgres.database import CONNECTIONS, Database, Observer
 from gateway.store.postgres.group import Group
-from gateway.store.postgres.session import Session
+from gateway.store.postgres.session import Session, alive
 from normalizer.record import ComplaintRecord
 from transcription.base import Transcript
 
@@ -102,6 +103,22 @@ class PostgresStore:
     def _now(self) -> int:
         return rows.micros(self._clock())
 
+    # --- nodes
+
+    def alive(self) -> bool:
+        return self._session.alive()
+
+    async def nodes(self) -> int:
+        return await self._database.read(alive)
+
+    async def take_lease(self, name: str) -> int | None:
+        if not self.alive():
+            return None
+        return await self._database.write("take_lease", lambda c: leases.take(c, name, self._session.node))
+
+    async def free_lease(self, name: str) -> None:
+        await self._database.write("free_lease", lambda c: leases.free(c, name, self._session.node))
+
     # --- intake
 
     async def append(
@@ -111,9 +128,10 @@ class PostgresStore:
         received_at: datetime,
         cursor: tuple[str, str, str] | None = None,
         memos: tuple[str, Sequence[Memo]] | None = None,
+        lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
         delivery = intake.prepare(messages, received_at, cursor, memos)
-        return await self._appends.add(delivery)
+        return await self._appends.add(delivery, lease)
 
     async def cursor(self, channel: str, account: str) -> str | None:
         row = await self._database.read(

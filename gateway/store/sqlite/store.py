@@ -57,6 +57,7 @@ from gateway.store.sqlite import (
     records,
     timeline,
 )
+from gateway.store.sqlite.leases import Leases
 from gateway.store.sqlite.readers import Readers
 from gateway.store.sqlite.writer import Observer, Writer
 from normalizer.record import ComplaintRecord
@@ -79,6 +80,7 @@ class SqliteStore:
         self._lock = database.Lock(path)
         self._on_commit = on_commit
         self._claims = flow.Claims()
+        self._leases = Leases()
         self._connection: sqlite3.Connection | None = None
         self._running: tuple[Writer, Readers] | None = None
 
@@ -135,6 +137,20 @@ class SqliteStore:
     async def _do(self, name: str, run: Callable[[sqlite3.Connection], T], *, long: bool = False) -> T:
         return await self._writer.do(name, run, long=long)
 
+    # --- nodes
+
+    def alive(self) -> bool:
+        return True
+
+    async def nodes(self) -> int:
+        return 1
+
+    async def take_lease(self, name: str) -> int | None:
+        return self._leases.take(name)
+
+    async def free_lease(self, name: str) -> None:
+        self._leases.free(name)
+
     # --- intake
 
     async def append(
@@ -144,7 +160,9 @@ class SqliteStore:
         received_at: datetime,
         cursor: tuple[str, str, str] | None = None,
         memos: tuple[str, Sequence[Memo]] | None = None,
+        lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
+        self._leases.check(lease)
         delivery = intake.prepare(messages, received_at, cursor, memos)
         return await self._writer.merge("append", intake.append, delivery)
 

@@ -1,0 +1,43 @@
+"""Leases: which node does what only one may do, by rows of the store. A node has them as long as its session lives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gateway.store.base import Stale
+from gateway.store.postgres.database import Connection
+from gateway.store.postgres.session import ALIVE
+
+Lease = tuple[str, int]
+#: No node has this number.
+FREE = 0
+
+
+async def take(c: Connection, name: str, node: int) -> int | None:
+    """The fencing token where the node has the lease now; None where a living node has it."""
+    token: int | None = await c.fetchval(
+        "INSERT INTO lease AS l (name, holder, fence) VALUES ($1, $2, 1) ON CONFLICT (name) DO UPDATE"
+        " SET holder = excluded.holder, fence = l.fence + (l.holder <> excluded.holder)::int"
+        f" WHERE l.holder = excluded.holder OR l.holder NOT IN ({ALIVE}) RETURNING fence",  # noqa: S608
+        name,
+        node,
+    )
+    return token
+
+
+async def free(c: Connection, name: str, node: int) -> None:
+    """Give a lease back; what is still under way with its token is too late."""
+    await c.execute("UPDATE lease SET holder = $3, fence = fence + 1 WHERE name = $1 AND holder = $2", name, node, FREE)
+
+
+async def check(c: Connection, shown: Collection[Lease]) -> None:
+    """Nobody else can take these leases until the transaction ends. Raises Stale where somebody has."""
+    if not shown:
+        return
+    names = [name for name, _ in shown]
+    # In one order, so that two transactions with the same leases do not wait for each other.
+    found = await c.fetch("SELECT name, fence FROM lease WHERE name = ANY($1::text[]) ORDER BY name FOR SHARE", names)
+    tokens = {row["name"]: row["fence"] for row in found}
+    for name, token in shown:
+        if tokens.get(name) != token:
+            raise Stale(f"another node has `{name}` by now")
