@@ -7,13 +7,22 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
-from gateway.store.base import StoreUnavailable
+from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.migrations import Migration, to_do
 
 #: The steps of the schema.
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Held(StoreUnavailable):
+    """Another process has the file open; ``holder`` is its number, 0 where that is unknown."""
+
+    def __init__(self, message: str, holder: int) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class Lock:
@@ -34,9 +43,10 @@ class Lock:
         except OSError as err:
             holder = os.pread(file, 20, 0).decode(errors="replace").strip()
             os.close(file)
-            raise StoreUnavailable(
+            raise Held(
                 f"process {holder or 'unknown'} has the database beside {self._path} open; "
-                "stop it first, or give this one a data folder of its own"
+                "stop it first, or give this one a data folder of its own",
+                int(holder) if holder.isdigit() else 0,
             ) from err
         os.truncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
@@ -47,6 +57,28 @@ class Lock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def mark_moved(path: Path, at: datetime) -> None:
+    """Say for good that the rows are in PostgreSQL from now on: the file is kept, and opened no more."""
+    mark = _mark(path)
+    mark.write_text(f"moved to PostgreSQL at {at.isoformat(timespec='seconds')}\n", encoding="utf-8")
+    with mark.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def check_not_moved(path: Path) -> None:
+    """Raises StoreError when the rows of this file are in PostgreSQL: what was written here would be lost to all."""
+    mark = _mark(path)
+    if mark.exists():
+        raise StoreError(
+            f"{path} was {mark.read_text(encoding='utf-8').strip()}: set `[store] url` to that database"
+            f" (or remove {mark.name} to go back to this file, without what came in since)"
+        )
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ".moved")
 
 
 def writing(path: Path) -> sqlite3.Connection:

@@ -90,6 +90,7 @@ class SqliteStore:
         try:
             # Others on the machine have no business with customers' words.
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            database.check_not_moved(self._path)
             self._lock.take()
             self._connection = database.writing(self._path)
             database.migrate(self._connection, migrations.read(database.MIGRATIONS))
