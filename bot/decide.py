@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from bot.decision import Asked, Decision, Reply, Step
+from bot.decision import PARTED_BY, Asked, Decision, Reply, Step
 from bot.failure import failed
 from bot.knowledge import Knowledge
 from bot.skills import (
@@ -67,24 +67,32 @@ RULES: tuple[tuple[str, Rule], ...] = (
 def decide(asked: Asked, knowledge: Knowledge) -> Decision:
     """What follows from a turn. Pure: the same turn, state, record, context and knowledge give the same decision."""
     view = View(asked, knowledge)
-    steps: list[Step] = []
-    for name, rule in RULES:
-        outcome = rule(view)
-        if outcome is not None:
-            break
-        steps.append(_PASSED[name])
-    else:
-        name, outcome = "miss", answers.miss(view)
-    steps.append(Step(rule=name, verdict="decides", detail=outcome.why))
+    name, outcome = _decided(view)
+    steps = (*_PASSED_BEFORE[name], Step(rule=name, verdict="decides", detail=outcome.why))
     if not all(reply.text for reply in outcome.replies):
         return failed(view.language, view.state, f"no phrase for {name}")
     return _decision(view, outcome, steps)
 
 
-_PASSED = {name: Step(rule=name, verdict="passes") for name, _ in RULES}
+def _decided(view: View) -> tuple[str, Outcome]:
+    """The name of the first rule that answers, and its answer."""
+    for name, rule in RULES:
+        if (outcome := rule(view)) is not None:
+            return name, outcome
+    return "miss", answers.miss(view)
 
 
-def _decision(view: View, outcome: Outcome, steps: list[Step]) -> Decision:
+def _passed_before(count: int) -> tuple[Step, ...]:
+    """One step for all: thirty of them would be most of what is stored of a turn."""
+    names = [name for name, _ in RULES[:count]]
+    return (Step(rule=PARTED_BY.join(names), verdict="passes"),) if names else ()
+
+
+#: What a trace says before the step of the rule that decides.
+_PASSED_BEFORE = {name: _passed_before(n) for n, name in enumerate([*(name for name, _ in RULES), "miss"])}
+
+
+def _decision(view: View, outcome: Outcome, steps: tuple[Step, ...]) -> Decision:
     replies = _introduced(view, outcome)
     choices = tuple(option.value for reply in replies for option in reply.options)
     state = replace(

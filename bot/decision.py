@@ -100,10 +100,15 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     """The summary as (name, values), so that a page can say it in its reader's language."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+#: Between the names of rules in one step.
+PARTED_BY = ", "
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the trace: which rule was asked, what it said, and why."""
 
     rule: str
+    """Several rules that all passed stand in one step, parted by :data:`PARTED_BY`."""
     verdict: str
     detail: str = ""
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bot.decide import RULES, decide
-from bot.decision import Asked, Context, Decision, State, Turn
+from bot.decision import PARTED_BY, Asked, Context, Decision, State, Turn
 from bot.failure import failed
 from bot.knowledge import Knowledge, parse
 from bot.skills.survey import invite
@@ -205,9 +205,17 @@ def test_the_survey_takes_a_number(say: Say, knowledge: Knowledge, record: Compl
 
 
 def test_every_rule_stands_in_the_trace(say: Say) -> None:
-    decision = say("blorg?")
-    assert [step.rule for step in decision.trace[: len(RULES)]] == [name for name, _ in RULES]
-    assert decision.trace[len(RULES)].rule == "miss"
+    passed, decides = say("blorg?").trace[:2]
+    assert passed.rule.split(PARTED_BY) == [name for name, _ in RULES]
+    assert (passed.verdict, decides.rule, decides.verdict) == ("passes", "miss", "decides")
+
+
+def test_what_the_first_rule_decides_was_asked_of_no_other(say: Say, context: Context) -> None:
+    decision = say("blorg?", context=replace(context, owner="agent-1"))
+    assert [(step.rule, step.verdict) for step in decision.trace] == [
+        ("action-result", "passes"),
+        ("person-owns", "decides"),
+    ]
 
 
 @pytest.mark.parametrize("language", ["en", "zh-Hans", "zh-Hant", "", "xx", "en\x00"])

@@ -173,7 +173,8 @@ function whyTab() {
 function decision(turn) {
   const said = state.data.entries.find((entry) => entry.key === turn.message);
   const isIdle = ({ verdict, detail }) => verdict === "passes" && !detail;
-  const passed = (turn.trace ?? []).filter(isIdle);
+  // Rules that passed stand in one step.
+  const passed = (turn.trace ?? []).filter(isIdle).flatMap((one) => one.rule.split(", ").map((rule) => ({ ...one, rule })));
   const deciding = (turn.trace ?? []).filter((one) => !isIdle(one));
   return h("section", { class: "decision" },
     said ? h("blockquote", { dir: "auto" }, said.text) : null,
