@@ -38,15 +38,13 @@ class Acceptor:
 
     def confidence(self, signals: Signals) -> float:
         """The chance that the entry is meant, where half of what is said has no entry."""
-        total = self.bias + sum(part for _, part in self._parts(signals))
+        total = self.bias + sum([curve.of(getattr(signals, name)) for name, curve in self.curves.items()])
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, total))))
 
     def reasons(self, signals: Signals) -> list[tuple[str, float]]:
         """Each signal's part, the largest first."""
-        return sorted(self._parts(signals), key=lambda part: -abs(part[1]))
-
-    def _parts(self, signals: Signals) -> list[tuple[str, float]]:
-        return [(name, curve.of(getattr(signals, name))) for name, curve in self.curves.items()]
+        parts = [(name, curve.of(getattr(signals, name))) for name, curve in self.curves.items()]
+        return sorted(parts, key=lambda part: -abs(part[1]))
 
 
 @dataclass(frozen=True)

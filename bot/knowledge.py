@@ -152,7 +152,10 @@ class Knowledge:
 
     def phrase(self, key: str, language: str) -> str:
         """A built-in phrase, in the nearest language that has it; empty where none has."""
-        return pick({name: texts[key] for name, texts in self.phrases.items() if key in texts}, language)
+        for each in FALLBACKS.get(language, LANGUAGES):
+            if text := self.phrases.get(each, {}).get(key):
+                return text
+        return ""
 
 
 def pick(texts: Mapping[str, str], language: str) -> str:

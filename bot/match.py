@@ -7,6 +7,7 @@ wrong costs a complainant's trust; a question back or a person costs a minute. S
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +57,8 @@ _LABEL = re.compile(
 )
 
 Verdict = Literal["answer", "offer", "none"]
+#: Entry → the confidence that was learned for it; empty where nothing was.
+Sure = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,12 @@ def _parts(view: View) -> list[View]:
     """The message's two or three sentences, without those that are only polite; none if there is one, or a complaint."""
     if view.utterance.is_long or view.complains_plainly:
         return []
-    parts = [view.part(text) for text in _SENTENCE.split(view.turn.text)[: MOST_PARTS + 3] if text.strip()]
+    texts = [text for text in _SENTENCE.split(view.turn.text)[: MOST_PARTS + 3] if text.strip()]
+    if len(texts) < 2:
+        return []
+    parts = map(view.part, texts)
     saying = [part for part in parts if part.utterance.units and not (part.said("thanks") or part.said("greeting"))]
-    return saying if len(parts) > 1 and 1 <= len(saying) <= MOST_PARTS else []
+    return saying if 1 <= len(saying) <= MOST_PARTS else []
 
 
 def _find(view: View) -> Match:
@@ -139,13 +145,15 @@ def _is_whole(view: View, fired: list[str]) -> str:
 def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
     steps: list[Step] = []
     open_: list[Near] = []
+    learned = view.knowledge.acceptance
+    sure = {each.entry: learned.acceptor.confidence(each.signals) for each in near} if learned else {}
     for each in near:
-        why_not = _veto(view, each, each.entry in fired)
+        why_not = _veto(view, each, each.entry in fired, sure)
         steps.append(
             Step(
                 rule=f"match {each.entry}",
                 verdict="no" if why_not else "yes",
-                detail=f"{_measured(view, each)}{'; ' + why_not if why_not else ''}",
+                detail=f"{_measured(each, sure)}{'; ' + why_not if why_not else ''}",
             )
         )
         if not why_not:
@@ -154,7 +162,7 @@ def _judge(view: View, fired: list[str], near: list[Near]) -> Match:
     rival = next((each for each in near if best and each.entry != best.entry and each.entry in fired), None)
     if best and not (rival and _too_close(best, rival)) and not _stronger_stranger(best, near):
         return Match("answer", view.knowledge.entries[best.entry], best.score, steps=tuple(steps))
-    return _offer(view, fired, near, steps)
+    return _offer(view, fired, near, sure, steps)
 
 
 def _too_close(best: Near, rival: Near) -> bool:
@@ -167,7 +175,7 @@ def _stronger_stranger(best: Near, near: list[Near]) -> bool:
     return near[0].entry != best.entry and near[0].score - best.score > MARGIN
 
 
-def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) -> Match:
+def _offer(view: View, fired: list[str], near: list[Near], sure: Sure, steps: list[Step]) -> Match:
     """Middle band: name what it may be, unless the customer complains."""
     if view.is_grievance:
         return Match("none", steps=tuple(steps))
@@ -177,7 +185,8 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
     maybe = [
         each
         for each in near
-        if (each.entry in fired or _worth_asking(view, each)) and not _unfit(view, view.knowledge.entries[each.entry])
+        if (each.entry in fired or _worth_asking(view, each, sure))
+        and not _unfit(view, view.knowledge.entries[each.entry])
     ]
     if not maybe:
         return Match("none", steps=tuple(steps))
@@ -185,25 +194,21 @@ def _offer(view: View, fired: list[str], near: list[Near], steps: list[Step]) ->
     return Match("offer", offered=tuple(each.entry for each in best), confidence=best[0].score, steps=tuple(steps))
 
 
-def _worth_asking(view: View, near: Near) -> bool:
+def _worth_asking(view: View, near: Near, sure: Sure) -> bool:
     """Without its rule: near by what was learned, or by the fixed levels where nothing was."""
     learned = view.knowledge.acceptance
-    if (
-        learned is not None
-        and not forbidden(near.signals)
-        and learned.acceptor.confidence(near.signals) >= learned.offer
-    ):
+    if learned is not None and not forbidden(near.signals) and sure[near.entry] >= learned.offer:
         return True
     return near.score >= OFFER and near.unmatched <= STRANGE
 
 
-def _veto(view: View, near: Near, fired: bool) -> str:
+def _veto(view: View, near: Near, fired: bool, sure: Sure) -> str:
     """Why this entry may not answer by itself; empty when it may."""
     entry = view.knowledge.entries[near.entry]
     if unfit := _unfit(view, entry, exact=fired and near.best >= SAME):
         return unfit
     if not fired:
-        return _doubt_alone(view, near, entry)
+        return _doubt_alone(view, near, entry, sure)
     if near.score < ANSWER:
         return "not near enough"
     asks = view.utterance.is_question or view.utterance.is_request
@@ -212,16 +217,12 @@ def _veto(view: View, near: Near, fired: bool) -> str:
     if view.utterance.units < FEWEST_UNITS and near.best < SAME and near.signals.head_margin < CLEAR:
         return "too short to be sure"
     learned = view.knowledge.acceptance
-    if (
-        learned
-        and learned.together is not None
-        and learned.acceptor.confidence(near.signals) < min(learned.together, learned.alone or 1.0)
-    ):
+    if learned and learned.together is not None and sure[entry.id] < min(learned.together, learned.alone or 1.0):
         return f"not sure enough, {learned.together:.3f} is wanted of both keys"
     return ""
 
 
-def _doubt_alone(view: View, near: Near, entry: Entry) -> str:
+def _doubt_alone(view: View, near: Near, entry: Entry, sure: Sure) -> str:
     """Without its rule an entry answers only by a confidence that was shown to keep the stated precision."""
     if entry.strict:
         return "its rule did not fire"
@@ -236,15 +237,14 @@ def _doubt_alone(view: View, near: Near, entry: Entry) -> str:
         return f"its rule did not fire, and it {learned.weak[entry.id]}"
     if why := forbidden(near.signals):
         return f"its rule did not fire, and the text {why}"
-    if learned.acceptor.confidence(near.signals) < learned.alone:
+    if sure[entry.id] < learned.alone:
         return f"its rule did not fire, and {learned.alone:.3f} is wanted without it"
     return ""
 
 
-def _measured(view: View, near: Near) -> str:
-    learned = view.knowledge.acceptance
-    sure = f"confidence {learned.acceptor.confidence(near.signals):.3f}, " if learned else ""
-    return f"{sure}near {near.score:.2f}, unmatched {near.unmatched:.2f}"
+def _measured(near: Near, sure: Sure) -> str:
+    confidence = f"confidence {sure[near.entry]:.3f}, " if sure else ""
+    return f"{confidence}near {near.score:.2f}, unmatched {near.unmatched:.2f}"
 
 
 def _unfit(view: View, entry: Entry, *, exact: bool = False) -> str:

@@ -80,10 +80,10 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one pass over a text found: owners that fired, and owners some of whose words were seen."""
+    """What one pass over a text found: owners that fired, and whether any word of any pattern was seen."""
 
     fired: frozenset[str]
-    touched: frozenset[str]
+    touched: bool
 
 
 class Matcher:
@@ -121,11 +121,10 @@ class Matcher:
     def scan(self, utterance: Utterance) -> Scan:
         fired = set(self._whole.get(utterance.compact, ()))
         masks = self._masks(utterance.folded)
-        touched = {self._patterns[number].owner for number in masks}
         for number, mask in masks.items():
             if mask == self._need[number] and mask > 0:
                 fired.add(self._patterns[number].owner)
-        return Scan(frozenset(fired), frozenset(touched))
+        return Scan(frozenset(fired), bool(masks))
 
     def _masks(self, text: str) -> dict[int, int]:
         """Pattern number → bits of its groups that have a word; -1 where a forbidden word was seen."""

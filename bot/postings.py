@@ -76,7 +76,7 @@ class Postings:
         """The place of each key, or -1."""
         if not len(self.keys):
             return np.full(len(keys), -1, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        at = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
         return np.where(self.keys[at] == keys, at, -1)
 
     def hits(self, numbers: Ints, longest: int | None = None) -> Hits:
@@ -85,6 +85,6 @@ class Postings:
         if longest is not None:
             ends = np.where(ends - starts > longest, starts, ends)
         lengths = ends - starts
-        which = np.repeat(np.arange(len(numbers)), lengths)
-        at = np.arange(len(which)) + np.repeat(starts - np.append(0, np.cumsum(lengths)[:-1]), lengths)
+        which = np.arange(len(numbers)).repeat(lengths)
+        at = np.arange(len(which)) + (starts - lengths.cumsum() + lengths).repeat(lengths)
         return Hits(self.rows[at], self.weights[at], which)

@@ -51,11 +51,12 @@ class Near:
 
 
 class _Said(NamedTuple):
-    """A text, compared with everything: cosine by example; the three orders and BM25 by entry."""
+    """A text, compared with everything: cosine by example; all other scores by entry."""
 
     cosines: Floats
-    same: Floats
     best: Floats
+    same: Floats
+    """The best one that denies or affirms as the text does."""
     centre: Floats
     order: Floats
     bm25: Floats
@@ -159,7 +160,7 @@ class Index:
         """The one entry that has this text as an example (letters and digits alone), or an empty text."""
         hashes, owners = self._whole
         wanted = np.uint64(_hash(compact))
-        at = int(np.searchsorted(hashes, wanted))
+        at = int(hashes.searchsorted(wanted))
         return self.names[owners[at]] if at < len(hashes) and hashes[at] == wanted else ""
 
     def nearest(self, utterance: Utterance, also: Sequence[str] = ()) -> list[Near]:
@@ -168,7 +169,7 @@ class Index:
         if said is None:
             return []
         count = min(NEAREST, len(self.names))
-        top = np.argpartition(-said.order, count - 1)[:count]
+        top = (-said.order).argpartition(count - 1)[:count]
         places = [int(place) for place in sorted(top, key=lambda at: (-said.order[at], at)) if said.best[place] > FAR]
         places += [self._place[name] for name in also if name in self._place and self._place[name] not in places]
         words = _Words(self, utterance, said)
@@ -182,15 +183,16 @@ class Index:
         total, entries = len(self._texts), len(self.names)
         hits = self._grams.hits(keys, COMMON if total > 2 * COMMON else None)
         cosines = np.bincount(hits.rows, hits.weights * weights[hits.which], minlength=total).astype(np.float32)
-        same = np.where(self._negated == utterance.negated, cosines, np.float32(0))
         best: Floats = np.maximum.reduceat(cosines, self._starts)
+        alike = np.where(self._negated == utterance.negated, cosines, np.float32(0))
+        same: Floats = np.maximum.reduceat(alike, self._starts)
         centre: Floats = (np.add.reduceat(cosines, self._starts) / self._width).astype(np.float32)
         near: Floats = np.float32(0.6) * best + np.float32(0.4) * centre
         order = near if self._head is None else weights @ self._head[keys] + np.float32(NEARNESS) * near
         terms = self._words.numbers(keys_of(utterance.terms))
         found = self._words.hits(terms[terms >= 0])
         bm25 = np.bincount(found.rows, found.weights, minlength=entries).astype(np.float32)
-        return _Said(cosines, same, best, centre, order, bm25, seen, hits, terms, found)
+        return _Said(cosines, best, same, centre, order, bm25, seen, hits, terms, found)
 
     def _vector(self, features: Mapping[str, float]) -> tuple[Ints, Floats, float]:
         """Places and weights (of length one) of the known features, and their share of all."""
@@ -200,8 +202,9 @@ class Index:
         counts = np.sqrt(np.fromiter(features.values(), np.float32, len(features)))
         is_known = places >= 0
         weights = counts[is_known] * self._rarity[places[is_known]]
-        mass = float((weights**2).sum())
-        strange = float((counts[~is_known] ** 2).sum()) * self._rarest**2
+        mass = float(weights @ weights)
+        unknown = counts[~is_known]
+        strange = float(unknown @ unknown) * self._rarest**2
         length = math.sqrt(mass) or 1.0
         return places[is_known], weights / np.float32(length), mass / (mass + strange) if mass else 0.0
 
@@ -209,8 +212,8 @@ class Index:
         begin, size = int(self._starts[place]), int(self._sizes[place])
         own = slice(begin, begin + size)
         row = begin + int(said.cosines[own].argmax())
-        same = float(said.same[own].max())
-        best, centre = float(said.best[place]), float(said.centre[place])
+        best, same, centre = float(said.best[place]), float(said.same[place]), float(said.centre[place])
+        shared = said.hits.weights[said.hits.rows == row]
         known, strangest, unmatched = words.of(place)
         signals = Signals(
             head=float(said.order[place]),
@@ -220,7 +223,7 @@ class Index:
             centre=centre,
             centre_margin=tops.centre.lead(place, said.centre),
             fit=centre * size / float(self._width[place]),
-            back=float((said.hits.weights[said.hits.rows == row] ** 2).sum()),
+            back=float(shared @ shared),
             bm25=float(said.bm25[place]) / words.most,
             bm25_margin=tops.bm25.lead(place, said.bm25) / words.most,
             share=tops.votes.count(place) / len(tops.votes),
@@ -241,7 +244,7 @@ class _Top:
 
     def __init__(self, values: Floats) -> None:
         count = min(2, len(values))
-        top = np.argpartition(-values, count - 1)[:count]
+        top = (-values).argpartition(count - 1)[:count]
         top = top[np.lexsort((top, -values[top]))]
         self._first = int(top[0])
         self._values = (float(values[top[0]]), float(values[top[1]]) if count > 1 else 0.0)
@@ -257,7 +260,7 @@ class _Tops:
     def __init__(self, said: _Said, entry_of: Ints) -> None:
         self.order, self.best, self.centre, self.bm25 = map(_Top, (said.order, said.best, said.centre, said.bm25))
         count = min(VOTES, len(said.cosines))
-        rows = np.argpartition(-said.cosines, count - 1)[:count]
+        rows = (-said.cosines).argpartition(count - 1)[:count]
         self.votes: list[int] = entry_of[rows[said.cosines[rows] > 0]].tolist() or [-1]
 
 

@@ -28,7 +28,7 @@ def deadline(at: datetime | None, now: datetime, zone: str, language: str, *, na
     place = _zone(zone)
     local, today = at.astimezone(place), now.astimezone(place).date()
     days = (local.date() - today).days
-    clock = f"{local:%H:%M}"
+    clock = f"{local.hour:02}:{local.minute:02}"
     day = _DAYS.get(language, _DAYS["en"])[local.weekday()]
     if language.startswith("zh"):
         spoken = {0: "今天", 1: "明天"}.get(days) or f"{local.month}月{local.day}日（{day}）"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
 
 from bot import times
 from bot.decision import ActionCall, Asked, Context, Handoff, Option, Reply, State, Step, Turn
+from bot.kept import kept
 from bot.knowledge import FALLBACKS, Entry, Knowledge, pick
 from bot.language import choose
 from bot.match import Match, find
@@ -60,11 +60,11 @@ class View:
         """The same turn as if only this had been said; what the record found in the whole message still holds."""
         return View(replace(self._asked, turn=replace(self.turn, text=text)), self.knowledge)
 
-    @cached_property
+    @kept
     def utterance(self) -> Utterance:
         return self.knowledge.utterance(self.turn.text)
 
-    @cached_property
+    @kept
     def scan(self) -> Scan:
         return self.knowledge.matcher.scan(self.utterance)
 
@@ -72,7 +72,7 @@ class View:
         """Whether the words of a skill (``words`` in the knowledge) are in the text."""
         return f"@{skill}" in self.scan.fired
 
-    @cached_property
+    @kept
     def choice(self) -> str:
         """The pressed button; a bare number is the button with that number."""
         if self.turn.choice:
@@ -82,11 +82,11 @@ class View:
             return self.state.choices[int(number) - 1]
         return ""
 
-    @cached_property
+    @kept
     def language(self) -> str:
         return choose(self.turn, self.state, self.record, self.context.company, self.scan, self.utterance)
 
-    @cached_property
+    @kept
     def match(self) -> Match:
         """Which entry answers, worked out when a rule first asks."""
         return find(self)
@@ -108,7 +108,7 @@ class View:
         """The value if it was found in this turn, else None."""
         return found.value if found is not None and self.is_fresh(found.evidence) else None
 
-    @cached_property
+    @kept
     def values_said(self) -> tuple[tuple[str, str], ...]:
         """(type, words) of the values in this turn that a slot may take."""
         what, who, key = self.record.what, self.record.who, self.turn.key
@@ -124,11 +124,11 @@ class View:
             if each.message == key and each.quote
         )
 
-    @cached_property
+    @kept
     def kind(self) -> str:
         return self.fresh(self.record.what.kind) or ""
 
-    @cached_property
+    @kept
     def risks(self) -> tuple[str, ...]:
         return tuple(risk.value for risk in self.record.gravity.risks if self.is_fresh(risk.evidence))
 
@@ -144,13 +144,13 @@ class View:
     def is_angry(self) -> bool:
         return self.emotion == "anger" or self.said("anger")
 
-    @cached_property
+    @kept
     def complains_plainly(self) -> bool:
         """Whether words or a clear tone say that this is a complaint: the record's, or the bot's own."""
         found = self.record.what.kind
         return self.said("grievance") or (self.kind == "complaint" and found is not None and found.confidence >= PLAIN)
 
-    @cached_property
+    @kept
     def is_grievance(self) -> bool:
         """Whether the customer complains; a complaint that is only inferred does not make a complaint of a question."""
         if self.complains_plainly:
@@ -176,7 +176,7 @@ class View:
 
     # --- words ---
 
-    @cached_property
+    @kept
     def variables(self) -> dict[str, str]:
         """What ``{name}`` stands for: facts, then the record, then what the customer told the bot, then the case."""
         context, company = self.context, self.context.company
@@ -199,7 +199,8 @@ class View:
 
     def phrase(self, key: str, **more: str) -> str:
         """A built-in phrase with its variables filled in; empty where the knowledge has none."""
-        return fill(self.knowledge.phrase(key, self.language), {**self.variables, **more})
+        text = self.knowledge.phrase(key, self.language)
+        return fill(text, {**self.variables, **more} if more else self.variables)
 
     def answer(self, entry: Entry) -> str:
         """The entry's answer in the nearest language that has one whose condition holds."""

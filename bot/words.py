@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
+from bot.kept import kept
 from normalizer.text import Fold, Text
 
 #: Characters of a message that are looked at; nobody asks a simple question in more.
@@ -66,21 +66,21 @@ class Utterance:
     text: str
     table: Fold = field(repr=False, compare=False)
 
-    @cached_property
+    @kept
     def folded(self) -> str:
         return Text(self.text[:LONGEST], self.table).plain
 
-    @cached_property
+    @kept
     def compact(self) -> str:
         """Letters and digits alone, for phrases that must be the whole message."""
         return _NOT_WORD.sub("", self.folded)
 
-    @cached_property
+    @kept
     def tokens(self) -> tuple[str, ...]:
         """Words, runs of Han characters and numbers, without what only opens a question."""
         return tuple(_TOKEN.findall(_OPENING.sub(" ", self.folded)))
 
-    @cached_property
+    @kept
     def content(self) -> tuple[str, ...]:
         """Words that carry meaning: Latin words and single Han characters, without stop words and numbers."""
         found: list[str] = []
@@ -91,27 +91,27 @@ class Utterance:
                 found.append(token[:-1] if _PLURAL.search(token) else token)
         return tuple(found)
 
-    @cached_property
+    @kept
     def units(self) -> float:
         """How much is said: a Latin word counts one, a Han character a half."""
         return sum(0.5 if len(word) == 1 else 1.0 for word in self.content)
 
-    @cached_property
+    @kept
     def negated(self) -> bool:
         if any(token.replace("'", "") in _NEGATIONS for token in self.tokens):
             return True
         return bool(_NEGATION_HAN.search(_A_NOT_A.sub("", self.folded)))
 
-    @cached_property
+    @kept
     def is_question(self) -> bool:
         return bool(_QUESTION.search(self.folded))
 
-    @cached_property
+    @kept
     def is_remark(self) -> bool:
         """A sentence that asks nothing and denies nothing: what it seems to say is all it says."""
         return self.units <= REMARK and not self.is_question and not self.negated
 
-    @cached_property
+    @kept
     def is_request(self) -> bool:
         return bool(_REQUEST.search(self.folded))
 
@@ -119,7 +119,7 @@ class Utterance:
     def is_long(self) -> bool:
         return len(self.text) > LONG or self.units > STORY
 
-    @cached_property
+    @kept
     def features(self) -> dict[str, float]:
         """Feature → how often: Han 1-3-grams; Latin words, word pairs, and 3- and 4-grams (for typing mistakes)."""
         counts: dict[str, float] = {}
@@ -133,7 +133,7 @@ class Utterance:
                 before = token
         return counts
 
-    @cached_property
+    @kept
     def terms(self) -> dict[str, float]:
         """What is said in whole words: content words, pairs of Han characters that are not both stop words, and
         :data:`NUMBER` where there is a long number: who names one means a certain thing."""
