@@ -179,6 +179,12 @@ class Database:
             self._on_commit([name], phase)
 
 
+async def changed(c: Connection, sql: str, *values: object) -> int:
+    """Run an INSERT, UPDATE or DELETE; how many rows it touched."""
+    status: str = await c.execute(sql, *values)
+    return int(status.rpartition(" ")[2])
+
+
 class _Again(Exception):
     """The transaction was undone because of others; it may run again."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from gateway.store import rows
+from gateway.store import proofs, rows
 from gateway.store.base import (
     CODES_PER_HOUR,
     Alias,
@@ -26,67 +25,23 @@ from gateway.store.base import (
     WorkItem,
 )
 from gateway.store.identity import identity, is_address, proven
+from gateway.store.proofs import CODES, PROOF, SHOWN, Reach, proof, ways
 from gateway.store.sqlite import flow, outbox, records
-
-#: More identities and addresses are no one person.
-MOST = 200
-#: Other conversations that are shown of a contact.
-SHOWN = 20
-_PROOF = "n, one, other, how, at, by, undone_at, undone_by"
-_CODE = "k.id, c.id, k.identity, k.address, k.about, k.language, k.by, k.at, k.expires_at, k.tries, k.state"
-_CODES = f"SELECT {_CODE} FROM code k JOIN conversation c ON c.n = k.conv"  # noqa: S608 - our own columns
-
-
-def _proof(row: Sequence[Any]) -> Proof:
-    n, one, other, how, at, by, undone_at, undone_by = row
-    return Proof(
-        n=n,
-        one=one,
-        other=other,
-        how=how,
-        at=rows.when(at),
-        by=by,
-        undone_at=rows.when_or_none(undone_at),
-        undone_by=undone_by,
-    )
-
-
-def _code(row: Sequence[Any]) -> Code:
-    id, conv, who, address, about, language, by, at, expires_at, tries, state = row
-    return Code(
-        id=id,
-        conversation=conv,
-        identity=who,
-        address=address,
-        about=about,
-        language=language,
-        by=by,
-        at=rows.when(at),
-        expires_at=rows.when(expires_at),
-        tries=tries,
-        state=state,
-    )
-
 
 # --- what hangs together --------------------------------------------------------------------------------
 
 
 def reached(connection: sqlite3.Connection, nodes: Iterable[str]) -> dict[str, tuple[Proof, ...]]:
     """All that hangs together with ``nodes``, each with the proofs that lead there; the nearest first."""
-    found: dict[str, tuple[Proof, ...]] = dict.fromkeys(nodes, ())
-    queue = list(found)
-    while queue and len(found) < MOST:
-        node = queue.pop(0)
+    reach = Reach(nodes)
+    while reach.edge:
         ties = connection.execute(
-            f"SELECT {_PROOF} FROM proof WHERE (one = ?1 OR other = ?1) AND undone_at IS NULL ORDER BY n",  # noqa: S608
-            (node,),
-        ).fetchall()
-        for proof in map(_proof, ties):
-            far = proof.other if proof.one == node else proof.one
-            if far not in found:
-                found[far] = (*found[node], proof)
-                queue.append(far)
-    return found
+            f"WITH edge AS (SELECT value FROM json_each(?)) SELECT {PROOF} FROM proof"  # noqa: S608 - our own columns
+            " WHERE (one IN edge OR other IN edge) AND undone_at IS NULL ORDER BY n",
+            (_names(reach.edge),),
+        )
+        reach.add(map(proof, ties.fetchall()))
+    return reach.found
 
 
 def _names(nodes: Iterable[str]) -> str:
@@ -149,8 +104,7 @@ def asked_case(connection: sqlite3.Connection, number: str, nodes: Sequence[str]
     own += _joined(connection, record, conv)
     theirs = reached(connection, own)
     known = any(node in theirs for node in nodes)
-    ways = sorted(theirs, key=lambda node: not is_address(node))
-    return AskedCase(number=number, status=status, known=known, proofs=tuple(ways))
+    return AskedCase(number=number, status=status, known=known, proofs=ways(theirs))
 
 
 def _joined(connection: sqlite3.Connection, record: int, conv: int) -> list[str]:
@@ -172,12 +126,12 @@ def settle(connection: sqlite3.Connection, conv: int, outcome: Outcome, at: int)
         connection.execute("INSERT OR IGNORE INTO identity (conv, identity) VALUES (?, ?)", (conv, outcome.identity))
     if outcome.blocked is not None:
         _set_blocked(connection, conv, outcome.blocked, at)
-    for proof in outcome.proofs:
-        _prove(connection, proof)
-    for code, send in outcome.codes:
-        is_one_too_many = _is_too_many(connection, code)
-        _put(connection, conv, code, address="" if is_one_too_many else code.address)
-        if send is not None and code.address and not is_one_too_many:
+    for new in outcome.proofs:
+        _prove(connection, new)
+    for asked, send in outcome.codes:
+        is_one_too_many = _is_too_many(connection, asked)
+        _put(connection, conv, asked, address="" if is_one_too_many else asked.address)
+        if send is not None and asked.address and not is_one_too_many:
             outbox.add(connection, conv, send, None, at)
 
 
@@ -263,13 +217,13 @@ def put_code(
 
 
 def code(connection: sqlite3.Connection, id: str) -> Code:
-    return _code(rows.found(connection.execute(f"{_CODES} WHERE k.id = ?", (id,)).fetchone(), "such code"))
+    return proofs.code(rows.found(connection.execute(f"{CODES} WHERE k.id = ?", (id,)).fetchone(), "such code"))
 
 
 def open_code(connection: sqlite3.Connection, conv: int) -> Code | None:
     """The code that is to be typed in a conversation."""
-    row = connection.execute(f"{_CODES} WHERE k.conv = ? AND k.state = 'open' ORDER BY k.n DESC", (conv,)).fetchone()
-    return None if row is None else _code(row)
+    row = connection.execute(f"{CODES} WHERE k.conv = ? AND k.state = 'open' ORDER BY k.n DESC", (conv,)).fetchone()
+    return None if row is None else proofs.code(row)
 
 
 # --- undoing and erasing --------------------------------------------------------------------------------
@@ -277,13 +231,13 @@ def open_code(connection: sqlite3.Connection, conv: int) -> Code | None:
 
 def undo(connection: sqlite3.Connection, n: int, *, at: datetime, by: str, journal: JournalLine | None) -> Proof:
     row = connection.execute(
-        f"UPDATE proof SET undone_at = ?, undone_by = ? WHERE n = ? AND undone_at IS NULL RETURNING {_PROOF}",  # noqa: S608
+        f"UPDATE proof SET undone_at = ?, undone_by = ? WHERE n = ? AND undone_at IS NULL RETURNING {PROOF}",  # noqa: S608
         (rows.micros(at), by, n),
     ).fetchall()
-    proof = _proof(rows.found(row[0] if row else None, f"proof {n} that stands"))
+    undone = proof(rows.found(row[0] if row else None, f"proof {n} that stands"))
     if journal is not None:
         records.write_journal(connection, [journal])
-    return proof
+    return undone
 
 
 def erase(connection: sqlite3.Connection, conv: int) -> int:
