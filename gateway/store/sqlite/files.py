@@ -7,15 +7,10 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from channels.base import Attachment, AttachmentState, Inbound
+from channels.base import Attachment, AttachmentState
 from gateway.store import rows
 from gateway.store.base import ToFetch
 from gateway.store.sqlite import recordings
-
-
-def places(message: Inbound) -> list[int]:
-    """Which of a message's attachments are to be fetched."""
-    return [n for n, file in enumerate(message.attachments) if file.state == "pending" and file.url and not file.digest]
 
 
 def note(connection: sqlite3.Connection, wanted: Sequence[tuple[int, int, int, int]]) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from channels.base import Accepted, Attachment, AttachmentState, Inbound, Memo
 from gateway.context import utc_now
-from gateway.store import migrations, rows
+from gateway.store import lines, migrations, rows
 from gateway.store.base import (
     Agent,
     AskedCase,
@@ -164,7 +164,7 @@ class SqliteStore:
         lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
         self._leases.check(lease)
-        delivery = intake.prepare(messages, received_at, cursor, memos)
+        delivery = lines.prepare(messages, received_at, cursor, memos)
         return await self._writer.merge("append", intake.append, delivery)
 
     async def cursor(self, channel: str, account: str) -> str | None:

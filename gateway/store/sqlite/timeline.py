@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.store import rows
 from gateway.store.base import BOT, Entry
-from gateway.store.sqlite.intake import LAST_TEXT
+from gateway.store.lines import LAST_TEXT
 from normalizer.mask import mask
 
 #: Characters of a mail with its quoted history that a line carries along: long threads repeat themselves.
