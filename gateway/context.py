@@ -12,7 +12,9 @@ from aiohttp import web
 
 from channels.base import Channel
 from gateway.keys import Keys
+from gateway.pace import Pace
 from gateway.store.base import Store
+from gateway.tracing import NoTracing, Tracing
 from gateway.wake import Wake
 
 if TYPE_CHECKING:
@@ -53,10 +55,13 @@ class Gateway:
     """Where the knowledge and the rules are the user's own; None: those that come along."""
     systems: Mapping[str, System] = field(default_factory=dict)
     """The company's own systems, where actions are carried out."""
+    tracing: Tracing = field(default_factory=NoTracing)
     shelf: Path = Path("models")
     """The folder of the speech models."""
     heard_live: dict[str, tuple[str, Transcript]] = field(default_factory=dict)
     """(conversation, transcript) of recordings, by digest, that were heard while they were spoken."""
+    pace: Pace | None = None
+    """The pace that several nodes share; None where this process sends alone."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
 

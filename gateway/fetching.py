@@ -46,8 +46,7 @@ class Fetching:
     async def run(self) -> None:
         """Work for ever; cancel to stop. What was under way is fetched again at the next start."""
         try:
-            # A message that was worked on may have files that the record is to know.
-            with self._gateway.wake.listen(wake.FILES, wake.OUTBOX) as signals:
+            with self._gateway.wake.listen(wake.FILES) as signals:
                 while True:
                     self._gateway.metrics.beat("fetching")
                     try:

@@ -112,6 +112,7 @@ class Flow:
                 # Stale: somebody took the conversation over meanwhile, it is decided again with the new owner.
                 log.error("flow: conversation %s: %s", one.outcome.conversation, error)
         self._gateway.wake.signal(wake.OUTBOX)
+        self._gateway.wake.signal(wake.FILES)  # the record is there now that late files are to be added to
         self._gateway.wake.signal(wake.DESK)
         # Where nothing could be committed, going round at once would only be refused again.
         return any(error is None for error in results)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 
 import msgspec
 
-from channels.base import Blocked, ChannelError, Outbound, Retry, TellsLater, Unauthorized, Unknown, Withheld
-from gateway import codes, receipts, roads, wake
-from gateway.action_calls import DESTINATION, ActionCalls
+from channels.base import Blocked, Channel, ChannelError, Outbound, Retry, TellsLater, Unauthorized, Unknown, Withheld
+from gateway import action_calls, codes, receipts, roads, wake
 from gateway.context import Gateway
 from gateway.delivered import sent, to_a_person
-from gateway.pace import Pace
+from gateway.pace import Limits, LocalPace, Room
 from gateway.retry import REPEAT_IN_DOUBT, after_error
 from gateway.store.base import NotFound, Send, SendResult, StoreError
 from gateway.tools import GatewayTools
@@ -30,8 +30,11 @@ RETRY_PAUSE = 30.0
 #: Begins what is written of a row that waits to hear from its platform.
 NO_NEWS = "no answer, and no news yet"
 
-#: A repeated code is the same code.
-_SAFE_TO_REPEAT = ("sink:", DESTINATION, receipts.DESTINATION, roads.DESTINATION, codes.DESTINATION)
+#: Before the name of a destination: what goes to a customer, and what to a ticket system.
+CHANNEL, SINK = "channel:", "sink:"
+
+#: One attempt. Raises ChannelError.
+Carrier = Callable[[Send], Awaitable[SendResult]]
 
 _OUTBOUND = msgspec.json.Decoder(Outbound)
 
@@ -43,27 +46,32 @@ class Outbox:
         self._gateway = gateway
         self._settings = gateway.config.outbox
         self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
-        self._actions = ActionCalls(gateway, self._tools)
-        self._receipts = receipts.Receipts(gateway)
-        self._roads = roads.Roads(gateway)
         self._codes = codes.Codes(gateway, self._tools)
+        self._carriers: Mapping[str, Carrier] = {
+            CHANNEL: self._to_channel,
+            SINK: self._to_sink,
+            action_calls.DESTINATION: action_calls.ActionCalls(gateway, self._tools).attempt,
+            receipts.DESTINATION: receipts.Receipts(gateway).attempt,
+            roads.DESTINATION: roads.Roads(gateway).attempt,
+            codes.DESTINATION: self._codes.attempt,
+        }
         self._running: set[asyncio.Task[None]] = set()
-        self._pace = Pace(gateway.channels, time.monotonic)
+        self._pace = gateway.pace or LocalPace(Limits(gateway.channels), time.monotonic)
+        self._signals = wake.Listener()
 
     async def run(self) -> None:
         """Send for ever; cancel to stop. What was under way then is found again at the next start."""
         try:
-            with self._gateway.wake.listen(wake.OUTBOX) as signals:
+            with self._gateway.wake.listen(wake.OUTBOX) as self._signals:
                 while True:
                     self._gateway.metrics.beat("outbox")
                     try:
-                        await self._start_due()
-                        pause = await self._pause()
+                        pause = await self._pause(await self._start_due())
                     except StoreError as err:
                         log.warning("outbox: the store is not available: %s", err)
                         await asyncio.sleep(STORE_PAUSE)
                         continue
-                    await signals.next(pause)
+                    await self._signals.next(pause)
         finally:
             for task in self._running:
                 task.cancel()
@@ -76,27 +84,31 @@ class Outbox:
             await asyncio.gather(*self._running)
             await self._start_due()
 
-    async def _start_due(self) -> None:
-        """Start as many due rows as there is room for; whoever ends makes room and looks again."""
-        while (room := self._settings.parallel - len(self._running)) > 0:
-            due = await self._gateway.store.claim_sends(room, self._gateway.clock(), at_most=self._pace.at_most())
-            for send in due:
-                task = asyncio.create_task(self._carry(send, self._pace.take(send.destination, send.lane)))
+    async def _start_due(self) -> Room:
+        """Start as many due rows as there is room for; whoever ends makes room and looks again. What the pace allows then."""
+        room = await self._pace.room()
+        while (free := self._settings.parallel - len(self._running)) > 0:
+            due = await self._gateway.store.claim_sends(free, self._gateway.clock(), at_most=room.at_most)
+            if not due:
+                break
+            waits = await self._pace.take([(send.destination, send.lane) for send in due])
+            for send, wait in zip(due, waits, strict=True):
+                task = asyncio.create_task(self._carry(send, wait))
                 self._running.add(task)
                 task.add_done_callback(self._ended)
-            if len(due) < room:
-                return
+            room = await self._pace.room()
+        return room
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        # The lane's next row may be due now, and there is room again.
-        self._gateway.wake.signal(wake.OUTBOX)
+        # The lane's next row may be due now, and there is room again: here, so no other node has to look.
+        self._signals.poke(None)
 
-    async def _pause(self) -> float:
-        busy = [destination for destination, room in self._pace.at_most().items() if not room]
+    async def _pause(self, room: Room) -> float:
+        busy = [destination for destination, free in room.at_most.items() if not free]
         due = await self._gateway.store.next_send_at(besides=busy)
         pause = POLL if due is None else min(POLL, max(0.0, (due - self._gateway.clock()).total_seconds()))
-        return min(pause, self._pace.soonest()) if busy else pause
+        return min(pause, room.soonest) if busy else pause
 
     async def _carry(self, send: Send, wait: float) -> None:
         """One attempt after ``wait`` seconds, and what became of it, durably."""
@@ -118,12 +130,12 @@ class Outbox:
                 log.warning("outbox: row %d is sent but cannot be marked yet: %s", send.id, err)
                 await asyncio.sleep(STORE_PAUSE)
         self._gateway.metrics.sends.labels(send.destination, result.state).inc()
-        if result.state == "sent" and send.destination.startswith("channel:"):
+        if result.state == "sent" and send.destination.startswith(CHANNEL):
             waited = self._gateway.clock() - send.created_at
             self._gateway.metrics.reply_latency.observe(max(0.0, waited.total_seconds()))
         if send.conversation:
             self._gateway.wake.signal(wake.conversation(send.conversation))
-        if result.state in ("dead", "unknown") and send.destination.startswith("channel:") and not result.sends:
+        if result.state in ("dead", "unknown") and send.destination.startswith(CHANNEL) and not result.sends:
             await self._failed_for_good(send)
         if result.state in ("dead", "superseded") and send.destination.startswith(codes.DESTINATION):
             await self._codes.tell(send, result.error)
@@ -136,53 +148,48 @@ class Outbox:
         if (send.interrupted or waited) and not self._repeatable(send):
             error = send.error if waited else "the gateway stopped while this was being sent"
             return SendResult(id=send.id, state="unknown", error=error)
-        now = self._gateway.clock()
         try:
-            if send.destination.startswith(DESTINATION):
-                return await self._actions.attempt(send, now)
-            if send.destination.startswith(receipts.DESTINATION):
-                return await self._receipts.attempt(send)
-            if send.destination.startswith(roads.DESTINATION):
-                return await self._roads.attempt(send)
-            if send.destination.startswith(codes.DESTINATION):
-                return await self._codes.attempt(send)
-            if send.destination.startswith("sink:"):
-                reference = await self._to_sink(send, now)
-                return SendResult(id=send.id, state="sent", external_ids=(reference,) if reference else ())
-            return await self._to_channel(send, now)
+            return await self._carrier(send.destination)(send)
         except ChannelError as err:
             if isinstance(err, Unauthorized):
                 self._gateway.metrics.stopped(send.destination, str(err))
+            if isinstance(err, Retry) and err.everyone:
+                await self._pace.rest(send.destination, err.after or RETRY_PAUSE)
             return self._failed(send, err)
 
-    async def _to_sink(self, send: Send, now: datetime) -> str:
-        sink = self._gateway.sinks.get(send.destination.removeprefix("sink:"))
+    def _carrier(self, destination: str) -> Carrier:
+        kind, colon, _ = destination.partition(":")
+        if (carrier := self._carriers.get(kind + colon)) is None:
+            raise Unauthorized(f"nothing here carries to {destination}")  # queued by a newer version
+        return carrier
+
+    async def _to_sink(self, send: Send) -> SendResult:
+        sink = self._gateway.sinks.get(send.destination.removeprefix(SINK))
         if sink is None:
             raise Unauthorized(f"{send.destination} is not configured (any more)")
-        reference = await sink.deliver(send.body, send.key, now, self._tools)
+        reference = await sink.deliver(send.body, send.key, self._gateway.clock(), self._tools)
         self._gateway.metrics.running(send.destination)
-        return reference
+        return SendResult(id=send.id, state="sent", external_ids=(reference,) if reference else ())
 
-    async def _to_channel(self, send: Send, now: datetime) -> SendResult:
-        name, _, account = send.destination.removeprefix("channel:").partition("/")
-        channel = self._gateway.channels.get((name, account))
+    async def _to_channel(self, send: Send) -> SendResult:
+        channel = self._channel(send)
         if channel is None:
             raise Unauthorized(f"{send.destination} is not configured (any more)")
-        if send.conversation and await self._gateway.store.blocked(send.conversation):
+        if send.blocked:
             raise Blocked("the customer has closed this way to them")
-        receipt = await channel.send(await self._outbound(send), self._tools)
-        self._gateway.metrics.running(send.destination)
-        return sent(send, receipt, now)
-
-    async def _outbound(self, send: Send) -> Outbound:
-        """The message, with the reply window as it is now: the customer may have written again meanwhile."""
         out = _OUTBOUND.decode(send.body)
         if out.kind == "survey" and await self._opted_out(send):
             raise Withheld("the customer wants no automatic messages")
-        if not send.conversation:
-            return out
-        conversation = await self._gateway.store.conversation(send.conversation)
-        return msgspec.structs.replace(out, replies_until=conversation.window_closes_at)
+        if send.window_closes_at is not None:  # the customer may have written again since the row was made
+            out = msgspec.structs.replace(out, replies_until=send.window_closes_at)
+        now = self._gateway.clock()
+        receipt = await channel.send(out, self._tools)
+        self._gateway.metrics.running(send.destination)
+        return sent(send, receipt, now)
+
+    def _channel(self, send: Send) -> Channel | None:
+        name, _, account = send.destination.removeprefix(CHANNEL).partition("/")
+        return self._gateway.channels.get((name, account))
 
     async def _opted_out(self, send: Send) -> bool:
         """Asked when it goes out: the wish may have come while it waited."""
@@ -192,8 +199,6 @@ class Outbox:
             return False
 
     def _failed(self, send: Send, err: ChannelError) -> SendResult:
-        if isinstance(err, Retry) and err.everyone:
-            self._pace.rest(send.destination, err.after or RETRY_PAUSE)
         if isinstance(err, Unknown) and (pause := self._news_within(send)):
             return self._wait_for_news(send, pause, str(err))
         following = after_error(
@@ -204,7 +209,7 @@ class Outbox:
             ladder=self._settings.ladder,
             repeat=self._repeatable(send),
         )
-        another = send.destination.startswith("channel:") and following.state == "dead"
+        another = send.destination.startswith(CHANNEL) and following.state == "dead"
         return SendResult(
             id=send.id,
             state=following.state,
@@ -215,8 +220,7 @@ class Outbox:
 
     def _news_within(self, send: Send) -> float:
         """How long the platform may take to tell what became of it, in seconds; 0 where it tells nothing."""
-        name, _, account = send.destination.removeprefix("channel:").partition("/")
-        channel = self._gateway.channels.get((name, account))
+        channel = self._channel(send)
         return channel.news_within if isinstance(channel, TellsLater) else 0.0
 
     def _wait_for_news(self, send: Send, pause: float, why: str) -> SendResult:
@@ -226,10 +230,9 @@ class Outbox:
 
     def _repeatable(self, send: Send) -> bool:
         """Whether an attempt whose fate is unknown may be repeated without asking."""
-        if send.destination.startswith(_SAFE_TO_REPEAT):
-            return True  # sinks and systems get an idempotency key, the rows of receipts and roads act once
-        name, _, account = send.destination.removeprefix("channel:").partition("/")
-        channel = self._gateway.channels.get((name, account))
+        if not send.destination.startswith(CHANNEL):
+            return True  # sinks and systems get an idempotency key, receipts and roads act once, a code stays the same
+        channel = self._channel(send)
         return (channel is not None and channel.idempotent) or REPEAT_IN_DOUBT[_OUTBOUND.decode(send.body).kind]
 
     async def _failed_for_good(self, send: Send) -> None:

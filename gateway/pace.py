@@ -1,12 +1,13 @@
 """How fast an account may send: platforms count, and who is faster than they allow is shut out.
 
-A rate is kept as a token bucket: full at the start, a token for each message, refilled evenly. An account that a
-platform has told to wait rests as a whole.
+A rate is kept as a token bucket: full at the start, a token for each message, refilled evenly. What is kept of it is how
+long it takes until it is full again. An account that a platform has told to wait rests as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from channels.base import Channel, Rate
 
@@ -14,74 +15,126 @@ from channels.base import Channel, Rate
 MAX_LANES = 10_000
 
 
-class _Bucket:
-    __slots__ = ("_at", "_rate", "_tokens")
+class Room(NamedTuple):
+    """``at_most``: how many messages each account that has a pace or rests may send now. ``soonest``: seconds until one of
+    those that may send nothing may again, 0 when there is none."""
 
-    def __init__(self, rate: Rate, now: float) -> None:
-        self._rate, self._tokens, self._at = rate, float(rate.messages), now
+    at_most: dict[str, int]
+    soonest: float
 
-    def take(self, now: float) -> None:
-        self._refill(now)
-        self._tokens -= 1.0
 
-    def free(self, now: float) -> int:
-        self._refill(now)
-        return max(0, int(self._tokens + 1e-6))
+class Pace(Protocol):
+    """The pace of all accounts. Nothing here raises."""
 
-    def wait(self, now: float) -> float:
+    async def room(self) -> Room:
+        """What may be sent now."""
+        ...
+
+    async def take(self, sends: Sequence[tuple[str, str]]) -> list[float]:
+        """Messages go out, as (destination, lane); how many seconds each still has to wait, mostly for its own chat."""
+        ...
+
+    async def rest(self, destination: str, seconds: float) -> None:
+        """The platform wants nothing from this account for so long."""
+        ...
+
+
+class Bucket(NamedTuple):
+    """A rate as a bucket: so many tokens, one more every ``interval`` seconds."""
+
+    size: int
+    interval: float
+
+    def free(self, left: float) -> int:
+        """The tokens in it when it is full in ``left`` seconds."""
+        return max(0, int((self.size * self.interval - left) / self.interval + 1e-3))  # a thousandth too early is none
+
+    def wait(self, left: float) -> float:
         """Seconds until there is a token."""
-        self._refill(now)
-        return max(0.0, (1.0 - self._tokens) * self._rate.seconds / self._rate.messages)
-
-    def _refill(self, now: float) -> None:
-        more = (now - self._at) * self._rate.messages / self._rate.seconds
-        self._tokens, self._at = min(float(self._rate.messages), self._tokens + more), now
+        return max(0.0, left - (self.size - 1) * self.interval)
 
 
-class Pace:
-    """The pace of all accounts. ``clock`` gives seconds that only ever rise."""
+def bucket(rate: Rate, share: int = 1) -> Bucket:
+    """The bucket of a rate, or of one ``share``-th of it."""
+    return Bucket(max(1, rate.messages // share), rate.seconds / rate.messages * share)
 
-    def __init__(self, channels: Mapping[tuple[str, str], Channel], clock: Callable[[], float]) -> None:
-        self._clock = clock
+
+class Limits:
+    """The rates of the configured accounts, by destination."""
+
+    def __init__(self, channels: Mapping[tuple[str, str], Channel]) -> None:
         limits = {f"channel:{name}/{account}": c.limits for (name, account), c in channels.items()}
-        self._accounts = {d: _Bucket(limit.per_account, clock()) for d, limit in limits.items() if limit.per_account}
-        self._chats = {d: limit.per_chat for d, limit in limits.items() if limit.per_chat}
-        self._lanes: dict[str, _Bucket] = {}
-        self._resting: dict[str, float] = {}
+        self.accounts = {d: limit.per_account for d, limit in limits.items() if limit.per_account}
+        self.chats = {d: limit.per_chat for d, limit in limits.items() if limit.per_chat}
 
-    def at_most(self) -> dict[str, int]:
-        """How many messages each account with a pace may send now."""
+
+def room(buckets: Mapping[str, Bucket], left: Mapping[str, float], resting: Mapping[str, float]) -> Room:
+    """From the seconds until each bucket is full, and those that destinations still rest."""
+    at_most = {d: b.free(left.get(d, 0.0)) for d, b in buckets.items()} | dict.fromkeys(resting, 0)
+    waits = (
+        max(resting.get(d, 0.0), buckets[d].wait(left.get(d, 0.0)) if d in buckets else 0.0)
+        for d, free in at_most.items()
+        if not free
+    )
+    return Room(at_most, min(waits, default=0.0))
+
+
+class LocalPace:
+    """The pace of a process that sends alone, or its share where ``nodes()`` send side by side.
+
+    ``clock`` gives seconds that only ever rise. ``empty``: begin without tokens, because somebody may just have used them.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], float],
+        *,
+        nodes: Callable[[], int] = lambda: 1,
+        empty: bool = False,
+    ) -> None:
+        self._limits, self._clock, self._nodes = limits, clock, nodes
+        self._full_at: dict[str, float] = {}
+        self._lanes: dict[str, float] = {}
+        self._resting: dict[str, float] = {}
+        if empty:
+            now = clock()
+            self._full_at = {d: now + b.size * b.interval for d, b in self._buckets().items()}
+
+    async def room(self) -> Room:
+        now = self._clock()
+        return room(self._buckets(), {d: max(0.0, at - now) for d, at in self._full_at.items()}, dict(self.resting()))
+
+    async def take(self, sends: Sequence[tuple[str, str]]) -> list[float]:
+        return [self._take(destination, lane) for destination, lane in sends]
+
+    async def rest(self, destination: str, seconds: float) -> None:
+        self._resting[destination] = max(self._resting.get(destination, 0.0), self._clock() + seconds)
+
+    def resting(self) -> Iterator[tuple[str, float]]:
+        """Which destinations rest, and for how many seconds still."""
         now = self._clock()
         self._resting = {d: until for d, until in self._resting.items() if until > now}
-        return {d: bucket.free(now) for d, bucket in self._accounts.items()} | dict.fromkeys(self._resting, 0)
+        return ((d, until - now) for d, until in self._resting.items())
 
-    def soonest(self) -> float:
-        """Seconds until one of the accounts that may send nothing now may send again."""
-        return min(self._waits(), default=0.0)
+    def _buckets(self) -> dict[str, Bucket]:
+        nodes = max(1, self._nodes())
+        return {d: bucket(rate, nodes) for d, rate in self._limits.accounts.items()}
 
-    def _waits(self) -> Iterator[float]:
-        now = self._clock()
-        for destination in [d for d, free in self.at_most().items() if not free]:
-            bucket = self._accounts.get(destination)
-            rest = self._resting.get(destination, now) - now
-            yield max(rest, bucket.wait(now) if bucket else 0.0)
+    def _take(self, destination: str, lane: str) -> float:
+        now, share = self._clock(), max(1, self._nodes())
+        at = now
+        if rate := self._limits.accounts.get(destination):
+            at += _spend(self._full_at, destination, bucket(rate, share), at)
+        if rate := self._limits.chats.get(destination):
+            at += _spend(self._lanes, lane, bucket(rate, share), at)
+            while len(self._lanes) > MAX_LANES:
+                del self._lanes[next(iter(self._lanes))]
+        return at - now
 
-    def take(self, destination: str, lane: str) -> float:
-        """A message goes out; how many seconds its own chat still has to wait for it."""
-        now = self._clock()
-        if bucket := self._accounts.get(destination):
-            bucket.take(now)
-        rate = self._chats.get(destination)
-        if rate is None:
-            return 0.0
-        chat = self._lanes.pop(lane, None) or _Bucket(rate, now)
-        self._lanes[lane] = chat  # the newest is last
-        while len(self._lanes) > MAX_LANES:
-            del self._lanes[next(iter(self._lanes))]
-        wait = chat.wait(now)
-        chat.take(now)
-        return wait
 
-    def rest(self, destination: str, seconds: float) -> None:
-        """The platform wants nothing from this account for so long."""
-        self._resting[destination] = max(self._resting.get(destination, 0.0), self._clock() + seconds)
+def _spend(full_at: dict[str, float], key: str, from_: Bucket, at: float) -> float:
+    """Take a token at a time, or as soon after it as there is one; how long after."""
+    full = max(full_at.pop(key, at), at)
+    full_at[key] = full + from_.interval  # the newest is last
+    return from_.wait(full - at)

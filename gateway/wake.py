@@ -1,7 +1,7 @@
 """Who is waiting for what: signals that say "look again", never what is there.
 
 The rows are the truth. A lost signal costs a poll interval, never a message; so a signal may be carried by
-anything (one process: this module; many nodes: Redis pub/sub).
+anything (one process: this module; many nodes: ``gateway/redis/wake.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ DESK = "desk"
 HEARING = "hearing"
 FILES = "files"
 LISTENING = "listening"
+
+#: Topics of work: it is enough that one of the others looks. All other topics show something, and reach everybody.
+WORK = frozenset({INBOX, OUTBOX, HEARING, FILES, LISTENING})
+
+#: Seconds after which who shows something looks again without a signal: where none can be lost (one process), where one
+#: can, and where none comes (many nodes, no Redis now).
+SURE, CARRIED, MISSING = 30.0, 10.0, 3.0
 
 #: Something passing that is not stored, such as ``{"type": "typing", "who": "agent"}``.
 Hint = Mapping[str, Any]
@@ -67,6 +74,11 @@ class Listener:
 class Wake(Protocol):
     """Signals by topic."""
 
+    @property
+    def poll(self) -> float:
+        """Seconds after which who shows something looks again by itself."""
+        ...
+
     def signal(self, topic: str, hint: Hint | None = None) -> None:
         """Wake everyone who listens to the topic."""
         ...
@@ -77,14 +89,19 @@ class Wake(Protocol):
 
 
 class LocalWake:
-    """The wake of one process."""
+    """The wake of one process. ``poll``: :data:`MISSING` where other nodes work on the same store."""
 
-    def __init__(self) -> None:
+    def __init__(self, poll: float = SURE) -> None:
+        self.poll = poll
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
 
     def signal(self, topic: str, hint: Hint | None = None) -> None:
         for listener in self._listeners.get(topic, ()):
             listener.poke(hint)
+
+    def topics(self) -> frozenset[str]:
+        """What somebody listens to now."""
+        return frozenset(self._listeners)
 
     @contextmanager
     def listen(self, *topics: str) -> Iterator[Listener]:

@@ -20,7 +20,7 @@ from gateway.web.problems import ProblemError
 
 #: Signals closer together than this (seconds) are one frame.
 CALM = 0.15
-#: How often (seconds) a quiet line asks whether its session still stands.
+#: How often (seconds) a quiet line asks at least whether its session still stands.
 RECHECK = 20.0
 #: WebSocket close code for "log in again" (4000-4999 are the application's own, RFC 6455 7.4.2).
 LOGGED_OUT = 4401
@@ -96,7 +96,7 @@ class _Line:
                     await self._socket.close(code=LOGGED_OUT)
                     return
                 await self._tell({"look": "queue"})
-                await signals.next(RECHECK)
+                await signals.next(min(RECHECK, self._visit.gateway.wake.poll))
                 await asyncio.sleep(CALM)
 
     async def watch(self, id: str) -> None:
@@ -114,14 +114,14 @@ class _Line:
                 if call or ran:
                     await self._tell({"call": call, "conversation": id})
                 ran = call is not None
-                await signals.next()
+                await signals.next(self._visit.gateway.wake.poll)
                 await asyncio.sleep(CALM)
 
     async def watch_conversation(self, id: str) -> None:
         """Tell the page when the open conversation has changed, and when its customer types."""
         with self._visit.gateway.wake.listen(wake.conversation(id)) as signals:
             while not self._socket.closed:
-                for hint in await signals.next():
+                for hint in await signals.next(self._visit.gateway.wake.poll):
                     if hint.get("type") == "typing":
                         await self._tell(
                             {"typing": hint.get("who", ""), "name": hint.get("name", ""), "conversation": id}

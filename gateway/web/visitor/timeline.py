@@ -111,10 +111,10 @@ async def read(gateway: Gateway, conversation: str, after: int, limit: int = PAG
 async def follow(
     gateway: Gateway, conversation: str, after: int, *, beat: float | None = None
 ) -> AsyncIterator[Event | None]:
-    """Everything after ``after``, then what comes, for ever; None whenever ``beat`` seconds were quiet.
+    """Everything after ``after``, then what comes, for ever; None at least whenever ``beat`` seconds were quiet.
 
     A signal only says "look again": what is yielded comes from the store, so nothing can be missed between
-    reading and listening.
+    reading and listening. A signal that is lost on its way from another node costs a few seconds.
     """
     with gateway.wake.listen(wake.conversation(conversation)) as listener:
         hints: tuple[wake.Hint, ...] = ()
@@ -127,7 +127,7 @@ async def follow(
             for hint in () if spoke else hints[-1:]:
                 if hint.get("type") == "typing" and hint.get("who") == "agent":
                     yield Typing(author="agent", name=str(hint.get("name", "")))
-            hints = await listener.next(beat)
+            hints = await listener.next(min(beat or wake.SURE, gateway.wake.poll))
             if beat is not None and not hints:
                 yield None
 
