@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from gateway.store import rows
+from gateway.store import pages, rows
 from gateway.store.base import Gauges, LatestMessage, Tally
 
 
@@ -13,30 +13,11 @@ def tally(connection: sqlite3.Connection, *, since: datetime, until: datetime) -
     """One line per UTC day and channel account from the day of ``since`` up to the last moment before ``until``."""
     last = (rows.micros(until) - 1) // rows.DAY
     found = connection.execute(
-        "SELECT channel, account, day, recorded, duplicates, processed, held, quarantined, replies, delivered,"
-        " waiting, dead, unknown, superseded FROM tally WHERE day BETWEEN ? AND ? ORDER BY day, channel, account",
+        f"SELECT channel, account, day, {', '.join(pages.COUNTERS)} FROM tally"  # noqa: S608 - our own columns
+        " WHERE day BETWEEN ? AND ? ORDER BY day, channel, account",
         (rows.micros(since) // rows.DAY, last),
     ).fetchall()
-    return tuple(
-        Tally(
-            channel=r[0],
-            account=r[1],
-            day=(rows.EPOCH + timedelta(days=r[2])).date().isoformat(),
-            recorded=r[3],
-            duplicates=r[4],
-            processed=r[5],
-            open=r[3] - r[5] - r[6],
-            held=r[6],
-            quarantined=r[7],
-            replies=r[8],
-            delivered=r[9],
-            waiting=r[10],
-            dead=r[11],
-            unknown=r[12],
-            superseded=r[13],
-        )
-        for r in found
-    )
+    return tuple(pages.tally(r) for r in found)
 
 
 def latest_messages(connection: sqlite3.Connection) -> tuple[LatestMessage, ...]:

@@ -7,53 +7,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
-from gateway.store import rows
-from gateway.store.base import ConversationLine, InboxRow, Page, Quarantined, StoreError, View
-from gateway.store.sqlite import contacts, outbox, records
-
-_CLOSED = "c.status IN ('resolved', 'closed', 'withdrawn')"
-_OPEN = "c.status NOT IN ('resolved', 'closed', 'withdrawn')"
-_LINE = (
-    f"{rows.CONVERSATION}, coalesce(a.name, ''), coalesce(r.kind, ''), coalesce(r.category, ''),"
-    " coalesce(r.urgency, ''), coalesce(r.language, ''), coalesce(r.summary, ''), coalesce(r.handoff_reason, ''),"
-    " c.waiting_since, c.due_at, c.last_text, c.unanswered, c.n, c.rank, c.active_at"
-)
-_FROM = "conversation c LEFT JOIN record r ON r.n = c.record LEFT JOIN agent a ON a.id = c.owner"
+from gateway.store import cases, pages, rows, sends
+from gateway.store.base import Page, Quarantined, View
+from gateway.store.sqlite import contacts
 
 #: What each view holds; the terms match the partial indexes word for word.
 _VIEWS = {
-    "waiting": f"c.owner = '' AND {_OPEN}",
-    "mine": f"c.owner = :agent AND c.owner NOT IN ('', 'bot') AND {_OPEN}",
-    "bot": f"c.owner = 'bot' AND {_OPEN}",
+    "waiting": f"c.owner = '' AND {pages.OPEN}",
+    "mine": f"c.owner = :agent AND c.owner NOT IN ('', 'bot') AND {pages.OPEN}",
+    "bot": f"c.owner = 'bot' AND {pages.OPEN}",
     "all": "1",
-    "closed": _CLOSED,
+    "closed": pages.CLOSED,
 }
-_Row = Sequence[Any]
-
-
-def _line(row: _Row) -> ConversationLine:
-    return ConversationLine(
-        conversation=rows.conversation(row),
-        owner_name=row[15],
-        kind=row[16],
-        category=row[17],
-        urgency=row[18],
-        language=row[19],
-        summary=row[20],
-        handoff_reason=row[21],
-        waiting_since=rows.when_or_none(row[22]),
-        due_at=rows.when_or_none(row[23]),
-        last_text=row[24],
-        unanswered=row[25],
-    )
-
-
-def _page(found: list[_Row], limit: int, make: Callable[[_Row], Any], key: Callable[[_Row], str]) -> Page:
-    """A page of ``limit`` from up to ``limit + 1`` rows."""
-    more = len(found) > limit
-    return Page(items=tuple(make(r) for r in found[:limit]), cursor=key(found[limit - 1]) if more else "")
 
 
 def conversations(connection: sqlite3.Connection, view: View, *, agent: str, cursor: str, limit: int) -> Page:
@@ -62,27 +27,21 @@ def conversations(connection: sqlite3.Connection, view: View, *, agent: str, cur
         return _by_urgency(connection, _VIEWS[view], agent, cursor, limit)
     at, n = rows.position(cursor, rows.NEVER, rows.NEVER)
     found = connection.execute(
-        f"SELECT {_LINE} FROM {_FROM} WHERE {_VIEWS[view]} AND (c.active_at, c.n) < (:at, :n)"  # noqa: S608
+        f"SELECT {pages.LINE} FROM {pages.LINE_FROM} WHERE {_VIEWS[view]} AND (c.active_at, c.n) < (:at, :n)"  # noqa: S608
         " ORDER BY c.active_at DESC, c.n DESC LIMIT :limit",
         {"at": at, "n": n, "limit": limit + 1},
     ).fetchall()
-    return _page(found, limit, _line, lambda r: rows.cursor(r[28], r[26]))
+    return pages.page(found, limit, pages.line, pages.by_activity)
 
 
 def _by_urgency(connection: sqlite3.Connection, where: str, agent: str, cursor: str, limit: int) -> Page:
     rank, due, n = rows.position(cursor, -1, 0, 0)
     found = connection.execute(
-        f"SELECT {_LINE} FROM {_FROM} WHERE {where} AND (c.rank, c.due_at, c.n) > (:rank, :due, :n)"  # noqa: S608
+        f"SELECT {pages.LINE} FROM {pages.LINE_FROM} WHERE {where} AND (c.rank, c.due_at, c.n) > (:rank, :due, :n)"  # noqa: S608
         " ORDER BY c.rank, c.due_at, c.n LIMIT :limit",
         {"agent": agent, "rank": rank, "due": due, "n": n, "limit": limit + 1},
     ).fetchall()
-    return _page(found, limit, _line, lambda r: rows.cursor(r[27], r[23], r[26]))
-
-
-def _like(text: str) -> str:
-    for special in ("\\", "%", "_"):
-        text = text.replace(special, "\\" + special)
-    return f"%{text}%"
+    return pages.page(found, limit, pages.line, pages.by_urgency)
 
 
 def search(connection: sqlite3.Connection, text: str, *, limit: int) -> Page:
@@ -92,18 +51,18 @@ def search(connection: sqlite3.Connection, text: str, *, limit: int) -> Page:
         return Page(items=())
     by_number = "SELECT conv FROM record WHERE number = :text OR number = upper(:text)"
     found = connection.execute(
-        f"SELECT {_LINE} FROM {_FROM} WHERE c.n IN ({by_number}) OR c.sender = :text"  # noqa: S608
+        f"SELECT {pages.LINE} FROM {pages.LINE_FROM} WHERE c.n IN ({by_number}) OR c.sender = :text"  # noqa: S608
         " OR c.sender_name LIKE :like ESCAPE '\\' OR c.sender_email LIKE :like ESCAPE '\\'"
         " OR c.sender_phone LIKE :like ESCAPE '\\' OR c.last_text LIKE :like ESCAPE '\\'"
         " OR r.summary LIKE :like ESCAPE '\\' ORDER BY c.active_at DESC, c.n DESC LIMIT :limit",
-        {"text": text, "like": _like(text), "limit": limit},
+        {"text": text, "like": pages.like(text), "limit": limit},
     ).fetchall()
-    return Page(items=tuple(_line(r) for r in found))
+    return Page(items=tuple(pages.line(r) for r in found))
 
 
 def find_person(connection: sqlite3.Connection, needle: str) -> tuple[str, ...]:
     """Conversations of a sender id, e-mail address or phone number, also of one the text gave; and all proven the same person's."""
-    contact = records.contact(needle)
+    contact = cases.contact(needle)
     if not contact:
         return ()
     found = connection.execute(
@@ -149,7 +108,7 @@ def complaint_records(
             "limit": limit + 1,
         },
     ).fetchall()
-    return _page(found, limit, lambda r: rows.record(r[0]), lambda r: rows.cursor(r[1], r[2]))
+    return pages.page(found, limit, lambda r: rows.record(r[0]), lambda r: rows.cursor(r[1], r[2]))
 
 
 # --- the operator's ------------------------------------------------------------------------------------
@@ -162,48 +121,26 @@ def _by_id(
     state: str,
     cursor: str,
     limit: int,
-    make: Callable[[_Row], Any],
+    make: Callable[[pages.Row], Any],
 ) -> Page:
     """Newest first; the first column is the id. ``states`` gives each state's term, as its partial index has it."""
-    if state not in states:
-        raise StoreError(f"there is no state {state!r}; one of {', '.join(s for s in states if s)}")
     (last,) = rows.position(cursor, rows.NEVER)
     found = connection.execute(
-        f"{select} WHERE o.id < :last AND {states[state]} ORDER BY o.id DESC LIMIT :limit",
+        f"{select} WHERE o.id < :last AND {pages.term(states, state)} ORDER BY o.id DESC LIMIT :limit",
         {"last": last, "state": state, "limit": limit + 1},
     ).fetchall()
-    return _page(found, limit, make, lambda r: rows.cursor(r[0]))
+    return pages.page(found, limit, make, lambda r: rows.cursor(r[0]))
 
 
 def inbox(connection: sqlite3.Connection, *, state: str, cursor: str, limit: int) -> Page:
-    select = (
-        "SELECT o.id, c.channel, c.account, o.body, c.id, o.seq, o.state, o.tries, o.provider_at, o.received_at,"
-        " o.state_at, o.error FROM inbox o JOIN conversation c ON c.n = o.conv"
-    )
+    select = f"SELECT {pages.INBOX} FROM inbox o JOIN conversation c ON c.n = o.conv"  # noqa: S608
     states = {"": "1", "open": "o.state = 'open'", "held": "o.state = 'held'", "done": "o.state = 'done'"}
     states["wait"] = "o.state = 'wait'"
-    return _by_id(connection, select, states, state, cursor, limit, _inbox_row)
-
-
-def _inbox_row(row: _Row) -> InboxRow:
-    return InboxRow(
-        id=row[0],
-        channel=row[1],
-        account=row[2],
-        external_id=rows.inbound(row[3]).external_id,
-        conversation=row[4],
-        seq=row[5],
-        state=row[6],
-        tries=row[7],
-        provider_at=rows.when(row[8]),
-        received_at=rows.when(row[9]),
-        processed_at=rows.when(row[10]) if row[6] == "done" else None,
-        error=row[11],
-    )
+    return _by_id(connection, select, states, state, cursor, limit, pages.inbox_row)
 
 
 def outbox_rows(connection: sqlite3.Connection, *, state: str, cursor: str, limit: int) -> Page:
-    select = f"SELECT {rows.SEND} FROM {outbox.FROM}"  # noqa: S608
+    select = f"SELECT {rows.SEND} FROM {sends.FROM}"  # noqa: S608
     unsettled = "o.state = :state AND o.state <> 'sent'"
     states = dict.fromkeys(("waiting", "sending", "unknown", "dead", "superseded"), unsettled)
     states |= {"": "1", "sent": "o.state = 'sent'"}
@@ -211,27 +148,11 @@ def outbox_rows(connection: sqlite3.Connection, *, state: str, cursor: str, limi
 
 
 def quarantined(connection: sqlite3.Connection, *, state: str, cursor: str, limit: int) -> Page:
-    select = "SELECT o.id, o.channel, o.account, o.at, o.reason, o.raw, o.headers, o.tail, o.state FROM quarantine o"
+    select = f"SELECT {pages.QUARANTINED} FROM quarantine o"  # noqa: S608
     states = dict.fromkeys(("open", "replayed", "dropped"), "o.state = :state") | {"": "1"}
-    return _by_id(connection, select, states, state, cursor, limit, quarantined_row)
-
-
-def quarantined_row(row: _Row) -> Quarantined:
-    return Quarantined(
-        id=row[0],
-        channel=row[1],
-        account=row[2],
-        at=rows.when(row[3]),
-        reason=row[4],
-        raw=row[5],
-        headers=msgspec.json.decode(row[6]),
-        tail=row[7],
-        state=row[8],
-    )
+    return _by_id(connection, select, states, state, cursor, limit, pages.quarantined)
 
 
 def quarantined_one(connection: sqlite3.Connection, id: int) -> Quarantined:
-    row = connection.execute(
-        "SELECT id, channel, account, at, reason, raw, headers, tail, state FROM quarantine WHERE id = ?", (id,)
-    ).fetchone()
-    return quarantined_row(rows.found(row, f"quarantined item {id}"))
+    row = connection.execute(f"SELECT {pages.QUARANTINED} FROM quarantine o WHERE o.id = ?", (id,)).fetchone()  # noqa: S608
+    return pages.quarantined(rows.found(row, f"quarantined item {id}"))

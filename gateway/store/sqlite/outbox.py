@@ -8,19 +8,10 @@ from datetime import datetime
 
 import msgspec
 
-from channels.base import Attachment
 from gateway.store import rows
-from gateway.store.base import NewSend, NotFound, Send, SendResult, StoreError
+from gateway.store.base import NewSend, NotFound, Send, SendResult
+from gateway.store.sends import FROM, TAKEN_OVER, TAKEN_OVER_IN_DOUBT, files
 from gateway.store.sqlite import records, timeline
-
-FROM = "outbox o LEFT JOIN conversation c ON c.n = o.conv"
-#: Why a row was put aside. What was tried before may have arrived all the same.
-TAKEN_OVER = "the conversation has another owner"
-TAKEN_OVER_IN_DOUBT = TAKEN_OVER + "; an earlier attempt may have arrived"
-
-
-class _Files(msgspec.Struct):
-    attachments: tuple[Attachment, ...] = ()
 
 
 def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: int | None, at: int) -> bool:
@@ -36,18 +27,11 @@ def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: 
     )
     if not done.rowcount:
         return False
-    if conv is not None and b'"digest"' in send.body and send.destination.startswith("channel:"):
-        _use_files(connection, conv, send.body)
+    if conv is not None and (uses := files(send)):
+        connection.executemany(
+            "INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", [(digest, conv) for digest in uses]
+        )
     return True
-
-
-def _use_files(connection: sqlite3.Connection, conv: int, body: bytes) -> None:
-    try:
-        files = msgspec.json.decode(body, type=_Files).attachments
-    except msgspec.MsgspecError as err:
-        raise StoreError(f"what is to be sent is no message: {err}") from err
-    uses = [(a.digest, conv) for a in files if a.digest]
-    connection.executemany("INSERT OR IGNORE INTO blob_use (digest, conv) VALUES (?, ?)", uses)
 
 
 def advance(connection: sqlite3.Connection, lane: str) -> None:
@@ -86,14 +70,14 @@ def _claim(connection: sqlite3.Connection, limit: int, asked: str, values: tuple
         due = connection.execute(asked, (*values, limit - len(sends))).fetchall()
         if not due:
             break
-        good = [rows.send(r) for r in due if not r[16]]
+        good = [rows.send(r) for r in due if not r[-1]]
         connection.executemany(
             "UPDATE outbox SET state = 'sending', tries = tries + 1, next_at = NULL WHERE id = ?",
             [(s.id,) for s in good],
         )
         sends += (msgspec.structs.replace(s, state="sending", tries=s.tries + 1, next_at=None) for s in good)
         for row in due:
-            if row[16]:
+            if row[-1]:
                 reason = TAKEN_OVER_IN_DOUBT if rows.send(row).tries else TAKEN_OVER
                 end(connection, row[0], row[3], "superseded", reason)
     return sends

@@ -6,8 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
+from gateway.store import agents as agent_rows
 from gateway.store import rows
 from gateway.store.base import (
     BOT,
@@ -23,8 +22,6 @@ from gateway.store.base import (
 )
 from gateway.store.sqlite import flow, outbox, records, timeline
 from normalizer.record import ComplaintRecord
-
-_AGENT = "a.id, a.login, a.name, a.role, a.skills, a.password, a.active"
 
 
 def get(connection: sqlite3.Connection, id: str) -> Conversation:
@@ -149,26 +146,10 @@ def amend(
 # --- agents and their browsers ------------------------------------------------------------------------
 
 
-def _agent(row: Sequence[object]) -> Agent:
-    id, login, name, role, skills, password, active = row
-    return msgspec.convert(
-        {
-            "id": id,
-            "login": login,
-            "name": name,
-            "role": role,
-            "skills": msgspec.json.decode(str(skills)),
-            "password": password,
-            "active": bool(active),
-        },
-        Agent,
-    )
-
-
 def agents(connection: sqlite3.Connection) -> tuple[Agent, ...]:
     return tuple(
-        _agent(r)
-        for r in connection.execute(f"SELECT {_AGENT} FROM agent a ORDER BY a.login").fetchall()  # noqa: S608
+        agent_rows.agent(r)
+        for r in connection.execute(f"SELECT {agent_rows.AGENT} FROM agent a ORDER BY a.login").fetchall()  # noqa: S608
     )
 
 
@@ -177,10 +158,9 @@ def put_agent(connection: sqlite3.Connection, agent: Agent) -> None:
     taken = connection.execute("SELECT 1 FROM agent WHERE login = ? AND id <> ?", (agent.login, agent.id)).fetchone()
     if taken:
         raise Conflict(f"the login {agent.login} is taken")
-    row = (agent.id, agent.login, agent.name, agent.role, rows.encode(agent.skills).decode(), agent.password)
     connection.execute(
         "INSERT OR REPLACE INTO agent (id, login, name, role, skills, password, active) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*row, agent.active),
+        agent_rows.agent_row(agent),
     )
 
 
@@ -188,28 +168,19 @@ def put_session(connection: sqlite3.Connection, session: DeskSession, at: int) -
     connection.execute("DELETE FROM desk_session WHERE expires_at < ?", (at,))
     connection.execute(
         "INSERT OR REPLACE INTO desk_session (token_hash, agent, csrf, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
-        (
-            session.token_hash,
-            session.agent,
-            session.csrf,
-            rows.micros(session.created_at),
-            rows.micros(session.expires_at),
-        ),
+        agent_rows.session_row(session),
     )
 
 
 def session(connection: sqlite3.Connection, token_hash: str, now: datetime) -> tuple[DeskSession, Agent]:
     row = connection.execute(
-        f"SELECT s.token_hash, s.agent, s.csrf, s.created_at, s.expires_at, {_AGENT}"  # noqa: S608
+        f"SELECT {agent_rows.SESSION}, {agent_rows.AGENT}"  # noqa: S608
         " FROM desk_session s JOIN agent a ON a.id = s.agent"
         " WHERE s.token_hash = ? AND s.expires_at > ? AND a.active",
         (token_hash, rows.micros(now)),
     ).fetchone()
     row = rows.found(row, "such session")
-    found = DeskSession(
-        token_hash=row[0], agent=row[1], csrf=row[2], created_at=rows.when(row[3]), expires_at=rows.when(row[4])
-    )
-    return found, _agent(row[5:])
+    return agent_rows.session(row[:5]), agent_rows.agent(row[5:])
 
 
 def end_session(connection: sqlite3.Connection, token_hash: str) -> None:
