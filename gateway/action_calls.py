@@ -63,14 +63,14 @@ class ActionCalls:
     def __init__(self, gateway: Gateway, tools: Tools) -> None:
         self._gateway, self._tools = gateway, tools
 
-    async def attempt(self, send: Send, now: datetime) -> SendResult:
+    async def attempt(self, send: Send) -> SendResult:
         """One attempt; its result, or that it waits. Whatever ends it has told the conversation first."""
         key = send.key.rpartition("/")[2]
         system = self._gateway.systems.get(send.destination.removeprefix(DESTINATION))
         try:
             if system is None:
                 raise Unauthorized(f"{send.destination} is not configured (any more)")
-            done = await system.act(send.body, f"{send.conversation}-{key}", now, self._tools)
+            done = await system.act(send.body, f"{send.conversation}-{key}", self._gateway.clock(), self._tools)
         except ChannelError as err:
             return await self._failed(send, key, err, system)
         result = ActionResult(key=key, status=done.status, values=_covered(done.values), detail=mask(done.detail))

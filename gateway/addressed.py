@@ -31,7 +31,7 @@ def to_customer(
     if out.thread.startswith(PUBLIC) and out.kind in UNSAID_IN_PUBLIC:
         return ()
     channel = channels.get((out.channel, out.account))
-    if isinstance(channel, RecordsCalls) and out.kind == "survey":
+    if out.kind == "survey" and isinstance(channel, RecordsCalls):
         return ()  # a call that is over answers nothing
     pieces = (out,) if channel is None else parts(out, channel.limits)
     return tuple(_row(piece, conversation, number, fence) for piece in pieces)

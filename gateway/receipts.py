@@ -25,9 +25,11 @@ _TOLD = "sender."
 
 def request(work: Work, record: ComplaintRecord | None, channels: Mapping[tuple[str, str], Channel]) -> list[NewSend]:
     """The row for a call that was heard, once for each case; none where no account is to carry it."""
+    if record is None or not any(item.recordings for item in work.items):
+        return []
     conversation = work.conversation
     channel = channels.get((conversation.channel, conversation.account))
-    if record is None or not isinstance(channel, RecordsCalls) or not channel.receipt_by:
+    if not isinstance(channel, RecordsCalls) or not channel.receipt_by:
         return []
     if not any(spoken.transcripts(item) for item in work.items):
         return []

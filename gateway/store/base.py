@@ -370,6 +370,10 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     interrupted: bool = False
     """The process ended while this row was being sent: nobody knows whether it went out."""
+    window_closes_at: datetime | None = None
+    """Of its conversation, as it was when this row was read: until when the platform lets us answer."""
+    blocked: bool = False
+    """Likewise: whether the customer has closed this way to them."""
 
 
 class SendResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,7 +102,8 @@ def conversation(row: Sequence[Any]) -> Conversation:
 
 SEND = (
     "o.id, o.key, o.destination, o.lane, coalesce(c.id, ''), o.number, o.kind, o.fence, o.body, o.state, o.tries,"
-    " o.created_at, o.next_at, o.sent_at, o.error, o.interrupted"
+    " o.created_at, o.next_at, o.sent_at, o.error, o.interrupted, c.window_closes_at,"
+    " EXISTS (SELECT 1 FROM blocked b WHERE b.conv = o.conv)"
 )
 
 
@@ -125,6 +126,8 @@ def send(row: Sequence[Any]) -> Send:
         sent_at=when_or_none(row[13]),
         error=row[14],
         interrupted=bool(row[15]),
+        window_closes_at=when_or_none(row[16]),
+        blocked=bool(row[17]),
     )
 
 

@@ -148,7 +148,7 @@ async def test_it_is_sent_once_whatever_is_repeated(shop: Shop) -> None:
     await shop.work()
     (first, *_) = await shop.receipts(call)
     for _ in range(2):
-        await shop.outbox._receipts.attempt(
+        await shop.outbox._carrier("receipt:")(
             next(s for s in await shop.receipts(call) if s.destination == "receipt:phone/main")
         )
         await shop.work()

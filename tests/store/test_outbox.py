@@ -36,6 +36,22 @@ async def test_a_lane_goes_out_one_by_one(store: Store, clock: Clock) -> None:
     assert await store.next_send_at() is None
 
 
+async def test_a_row_says_how_its_conversation_stands(store: Store, clock: Clock) -> None:
+    closes = START + timedelta(hours=24)
+    conversation = await queue(store, "a", "b", "c")
+    (row,) = await claim(store, clock)
+    assert (row.window_closes_at, row.blocked) == (None, False)
+    await store.settle_sends([sent(row)])
+    await fill(store, message(2, replies_until=closes))
+    await settle(store, blocked=True)
+    (row,) = await claim(store, clock)
+    assert (row.window_closes_at, row.blocked) == (closes, True)
+    await store.settle_sends([sent(row)])
+    await fill(store, message(3))
+    await settle(store, blocked=False, sends=(send("nowhere", conversation, lane="x"),))
+    assert [(row.window_closes_at, row.blocked) for row in await claim(store, clock)] == [(closes, False)] * 2
+
+
 async def test_lanes_do_not_wait_for_each_other(store: Store, clock: Clock) -> None:
     await queue(store, "a1", "a2", lane="a")
     await queue(store, "b1", "b2", lane="b")
