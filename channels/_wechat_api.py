@@ -1,19 +1,32 @@
 """Calls to WeChat and WeCom: an access token that is asked for again when it is no longer good, errors as ours.
 
-Both platforms hand out the same token to everybody who asks while it is good, so that several nodes need not share it:
-WeChat by ``stable_token``, WeCom by ``gettoken``.
+Both platforms hand out the same token to everybody who asks while it is good (WeChat by ``stable_token``, WeCom by ``gettoken``) and
+count how often they are asked, so that nodes which share it are polite and those which cannot are right as well.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from channels._multipart import Part, form
-from channels.base import Answer, Attachment, Call, Expired, Refused, Retry, Tools, Unauthorized, Unknown, settle
+from channels._tokens import OwnToken
+from channels.base import (
+    Answer,
+    AskToken,
+    Attachment,
+    Call,
+    Expired,
+    Refused,
+    Retry,
+    Token,
+    Tools,
+    Unauthorized,
+    Unknown,
+    settle,
+)
 
 #: Errors that mean: ask for a new access token.
 STALE_TOKEN = frozenset({40001, 40014, 42001, 41001})
@@ -24,19 +37,19 @@ _CLOSED = frozenset({45015, 45047, 95001, 95002, 95013, 95016, 95018})
 #: Wrong secret, address not allowed, function not granted.
 _CREDENTIALS = frozenset({40013, 40125, 40164, 41002, 41004, 48001, 48002, 50002, 61004, 95000, 95004, 95017, 60020})
 MINUTE_PAUSE, DAY_PAUSE = 60.0, 3600.0
-#: A token is asked for again so long before it ends.
-_EARLY = timedelta(minutes=5)
-
-#: Asks the platform for a token: the token and how many seconds it is good.
-Ask = Callable[[Tools], Awaitable[tuple[str, int]]]
 
 
 class Api:
     """The calls of one account. ``ask`` fetches a new access token."""
 
-    def __init__(self, url: str, ask: Ask) -> None:
+    def __init__(self, url: str, ask: AskToken) -> None:
         self._url, self._ask = url, ask
-        self._token, self._until = "", datetime.min
+        self._token: Token = OwnToken()
+        self._used, self._refused = "", ""
+
+    def use_token(self, token: Token) -> None:
+        """Take a token that others use, too."""
+        self._token = token
 
     async def post(self, path: str, body: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
         """A JSON call; what it answers. A token that is no longer good is renewed once.
@@ -50,9 +63,10 @@ class Api:
 
     async def call(self, make: Callable[[str], Call], tools: Tools) -> dict[str, Any]:
         """Any call that answers in JSON; see :meth:`post`."""
-        found = answered(await tools.http(make(await self.token(tools))))
+        token = await self.token(tools)
+        found = answered(await tools.http(make(token)))
         if found.get("errcode", 0) in STALE_TOKEN:
-            self.forget()
+            self._refused = token
             found = answered(await tools.http(make(await self.token(tools))))
         checked(found)
         return found
@@ -62,19 +76,16 @@ class Api:
         return f"{self._url}{path}?{urlencode({'access_token': token, **query})}"
 
     def forget(self) -> None:
-        """The token is no longer good."""
-        self._token = ""
+        """The next call is to have another token than the last one had."""
+        self._refused = self._used
 
     async def token(self, tools: Tools) -> str:
         """The access token. Raises as :meth:`post` does, and never :class:`Unknown`: asking again does no harm."""
-        now = tools.now().replace(tzinfo=None)
-        if not self._token or now >= self._until:
-            try:
-                self._token, seconds = await self._ask(tools)
-            except Unknown as err:
-                raise Retry("the access token did not come") from err
-            self._until = now + max(timedelta(seconds=seconds) - _EARLY, timedelta(seconds=30))
-        return self._token
+        try:
+            self._used = await self._token.get(self._ask, tools, refused=self._refused)
+        except Unknown as err:
+            raise Retry("the access token did not come") from err
+        return self._used
 
     async def media(self, path: str, media_id: str, tools: Tools) -> Call:
         """The call that fetches a customer's file."""

@@ -638,6 +638,30 @@ class Remembers(Protocol):
         ...
 
 
+#: Asks a platform for an access token: the token and how many seconds it is good.
+AskToken = Callable[["Tools"], Awaitable[tuple[str, float]]]
+
+
+class Token(Protocol):
+    """The access token of one account, the same for all who send: a platform may let only its newest be good."""
+
+    async def get(self, ask: AskToken, tools: Tools, *, refused: str = "") -> str:
+        """A token that is good as far as anybody knows, and not the one that the platform has just ``refused``.
+
+        One at a time asks. Raises what ``ask`` raises, and :class:`Retry` while somebody else asks for too long.
+        """
+        ...
+
+
+@runtime_checkable
+class SharesToken(Protocol):
+    """A channel whose access token is to be the same on all nodes."""
+
+    def use_token(self, token: Token) -> None:
+        """Take it instead of one's own. Called before the start."""
+        ...
+
+
 @runtime_checkable
 class ReadsArchives(Protocol):
     """A channel whose messages can be taken over from files of the time before."""

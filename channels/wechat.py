@@ -39,6 +39,7 @@ from channels.base import (
     Route,
     Secret,
     Sender,
+    Token,
     Tools,
     Unauthorized,
     read_json,
@@ -134,6 +135,10 @@ class WeChat:
 
     def __repr__(self) -> str:
         return f"WeChat({self.account!r})"
+
+    def use_token(self, token: Token) -> None:
+        """All nodes use the same access token."""
+        self._api.use_token(token)
 
     # --- what comes in
 
@@ -231,8 +236,8 @@ class WeChat:
             raise Refused(f"WeChat takes a file of this kind up to {most // 1024**2} MB")
         return {"msgtype": kind, kind: {"media_id": await self._api.upload("/cgi-bin/media/upload", kind, file, tools)}}
 
-    async def _ask(self, tools: Tools) -> tuple[str, int]:
-        """``stable_token``: who asks again gets the same one, so nodes need not share it."""
+    async def _ask(self, tools: Tools) -> tuple[str, float]:
+        """``stable_token``: who asks again gets the same one."""
         settings = self._settings
         body = {"grant_type": "client_credential", "appid": settings.app_id, "secret": str(settings.app_secret)}
         call = Call(

@@ -40,6 +40,7 @@ from channels.base import (
     Route,
     Secret,
     Sender,
+    Token,
     Tools,
     Unauthorized,
     Unknown,
@@ -135,6 +136,10 @@ class WeCom:
 
     def __repr__(self) -> str:
         return f"WeCom({self.account!r})"
+
+    def use_token(self, token: Token) -> None:
+        """All nodes use the same access token."""
+        self._api.use_token(token)
 
     # --- callbacks
 
@@ -262,7 +267,7 @@ class WeCom:
         kind = UPLOADS.get(file.type, "file")
         return {"msgtype": kind, kind: {"media_id": await self._api.upload("/cgi-bin/media/upload", kind, file, tools)}}
 
-    async def _ask(self, tools: Tools) -> tuple[str, int]:
+    async def _ask(self, tools: Tools) -> tuple[str, float]:
         """``gettoken`` gives the same token to everybody who asks while it is good."""
         settings = self._settings
         query = urlencode({"corpid": settings.corp_id, "corpsecret": str(settings.secret)})

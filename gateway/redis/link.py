@@ -87,7 +87,7 @@ class Link:
                 self.lost(err)
             raise Away(type(err).__name__) from err
 
-    async def script(self, script: Script, keys: Sequence[str], args: Sequence[str | int | float] = ()) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()) -> Any:
         """Run a script atomically. Raises :class:`Away`."""
         return await self.ask(lambda client: script.run(client, keys, args))
 
@@ -113,7 +113,7 @@ class Script:
     def __init__(self, text: str) -> None:
         self._text, self._sha = text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, client: Any, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+    async def run(self, client: Any, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:
         """Call it. Raises :data:`FAULTS`."""
         try:
             return await client.evalsha(self._sha, len(keys), *keys, *args)
