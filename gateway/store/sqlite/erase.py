@@ -6,20 +6,16 @@ What was quarantined belongs to no conversation and is dropped by hand.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from channels.base import Attachment, Inbound, Sender
-from gateway.store import rows
-from gateway.store.base import Entry, JournalLine
+from gateway.store import rows, stripped
+from gateway.store.base import JournalLine
 from gateway.store.journal import canonical, erased, with_digests
 from gateway.store.sqlite import contacts, files, flow, memory, outbox, recordings, records
-from normalizer.record import Complainant, ComplaintRecord, Found, What
-
-_replace = msgspec.structs.replace
 
 
 def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> int:
@@ -27,8 +23,8 @@ def erase(connection: sqlite3.Connection, id: str, *, at: datetime, by: str) -> 
     conv, _, _ = flow.checked(connection, id, None)
     numbers = [n for (n,) in connection.execute("SELECT number FROM record WHERE conv = ?", (conv,)).fetchall()]
     _outbox(connection, conv)
-    changed = _bodies(connection, "inbox", "id", conv, rows.inbound, _inbound)
-    changed += _bodies(connection, "timeline", "seq", conv, rows.entry, _entry)
+    changed = _bodies(connection, "inbox", "id", conv, rows.inbound, stripped.inbound)
+    changed += _bodies(connection, "timeline", "seq", conv, rows.entry, stripped.entry)
     connection.execute(
         "UPDATE inbox SET raw = x'', error = '', state = 'done', state_at = CASE state WHEN 'done' THEN state_at ELSE ?"
         " END WHERE conv = ?",
@@ -93,12 +89,12 @@ def _revisions(connection: sqlite3.Connection, number: str) -> int:
     last, body = found[-1]
     connection.execute(
         "INSERT INTO record_revision (number, revision, body) VALUES (?, ?, ?)",
-        (number, last + 1, rows.encode(_replace(_record(rows.record(body)), revision=last + 1))),
+        (number, last + 1, rows.encode(msgspec.structs.replace(stripped.record(rows.record(body)), revision=last + 1))),
     )
     connection.execute("UPDATE record SET revision = ? WHERE number = ?", (last + 1, number))
     connection.executemany(
         "UPDATE record_revision SET body = ? WHERE number = ? AND revision = ?",
-        [(rows.encode(_record(rows.record(body))), number, revision) for revision, body in found],
+        [(rows.encode(stripped.record(rows.record(body))), number, revision) for revision, body in found],
     )
     return len(found)
 
@@ -110,64 +106,3 @@ def _journal(connection: sqlite3.Connection, number: str) -> int:
         [(canonical(erased(line.body)), number, line.n) for line in lines],
     )
     return len(lines)
-
-
-def _files(files: Iterable[Attachment]) -> tuple[Attachment, ...]:
-    return tuple(Attachment(type=f.type, size=f.size, state="refused", reason="erased") for f in files)
-
-
-def _inbound(m: Inbound) -> Inbound:
-    """The row keeps its kind, times and external id: a platform's repeat must still be known as one."""
-    return Inbound(
-        channel=m.channel,
-        account=m.account,
-        external_id=m.external_id,
-        thread="",
-        sender=Sender(id=""),
-        at=m.at,
-        kind=m.kind,
-        machine=m.machine,
-        attachments=_files(m.attachments),
-        language=m.language,
-        origin=m.origin,
-    )
-
-
-def _entry(e: Entry) -> Entry:
-    return _replace(
-        e, text="", author_name="", attachments=_files(e.attachments), buttons=(), choice="", placeholder=""
-    )
-
-
-def _record(r: ComplaintRecord) -> ComplaintRecord:
-    return _replace(
-        r,
-        who=Complainant(customer_class=r.who.customer_class),
-        what=What(kind=_bare(r.what.kind), category=_bare(r.what.category), demands=_all_bare(r.what.demands)),
-        gravity=_replace(
-            r.gravity,
-            sentiment=_bare(r.gravity.sentiment),
-            emotion=_bare(r.gravity.emotion),
-            urgency=_bare(r.gravity.urgency),
-            difficulty=_bare(r.gravity.difficulty),
-            risks=_all_bare(r.gravity.risks),
-        ),
-        arrival=_replace(
-            r.arrival,
-            thread="",
-            language=_bare(r.arrival.language),
-            attachments=tuple(_replace(f, name="", digest="") for f in r.arrival.attachments),
-        ),
-        standing=_replace(r.standing, outcome="", repeat_because=()),
-    )
-
-
-def _bare(found: Found[Any] | None) -> Any:
-    """The value with its rule and confidence, without the customer's words."""
-    if found is None:
-        return None
-    return _replace(found, evidence=tuple(_replace(e, quote="") for e in found.evidence))
-
-
-def _all_bare(found: Iterable[Found[Any]]) -> Any:
-    return tuple(_bare(f) for f in found)

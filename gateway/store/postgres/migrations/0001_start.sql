@@ -39,6 +39,8 @@ CREATE INDEX conversation_active ON conversation (active_at);
 CREATE INDEX conversation_waiting ON conversation (rank, due_at)
     WHERE owner = '' AND status NOT IN ('resolved', 'closed', 'withdrawn');
 CREATE INDEX conversation_owned ON conversation (owner, rank, due_at) WHERE owner NOT IN ('', 'bot');
+CREATE INDEX conversation_record ON conversation (record) WHERE record IS NOT NULL;
+CREATE INDEX conversation_erased ON conversation (erased_at) WHERE erased_at IS NOT NULL;
 CREATE INDEX conversation_lease ON conversation (lease_until) WHERE lease_until IS NOT NULL;
 
 CREATE TABLE inbox (
