@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Protocol, TypeGuard
@@ -14,7 +16,7 @@ from channels import base as channels
 from channels.base import Channel, Keyed, PullChannel, PushesOrPulls, Remembers, Secret
 from channels.phone import Phone
 from gateway.audiosocket import AudioSocket
-from gateway.blobs import Blobs
+from gateway.blobs.configured import configured
 from gateway.calendar import Calendar
 from gateway.calls import CALLS
 from gateway.config import Loaded, channel_settings, sink_settings, system_settings
@@ -39,6 +41,7 @@ from gateway.sinks.base import Sink
 from gateway.store.base import Store
 from gateway.store.sqlite import SqliteStore
 from gateway.systems import System
+from gateway.tracing import tracing
 from gateway.wake import LocalWake
 from gateway.web import (
     callbacks,
@@ -78,10 +81,12 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
         config=config,
         store=store,
         wake=LocalWake(),
-        blobs=Blobs(loaded.data / "blobs"),
+        blobs=configured(loaded, keys),
+        data=loaded.data,
         egress=Egress(config.egress.allow),
         keys=keys,
         metrics=Metrics(),
+        tracing=tracing(config.tracing, f"{socket.gethostname()}:{os.getpid()}"),
         shelf=loaded.path(config.speech.models),
         channels=_channels(loaded, keys, store),
         sinks=_sinks(loaded),
@@ -120,8 +125,10 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     await gateway.store.open()
     yield
+    await gateway.blobs.close()
     await gateway.egress.close()
     await gateway.store.close()
+    await asyncio.to_thread(gateway.tracing.close)
 
 
 async def _working(app: web.Application) -> AsyncIterator[None]:

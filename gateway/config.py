@@ -198,6 +198,18 @@ class RedisSettings(_Section, frozen=True):
     ] = ""
 
 
+class TracingSettings(_Section, frozen=True):
+    endpoint: Annotated[
+        str,
+        Meta(
+            description="Where OpenTelemetry traces go (OTLP over HTTP), for example `http://127.0.0.1:4318/v1/traces`; empty: "
+            "none are made."
+        ),
+    ] = ""
+    token: Annotated[Secret, Meta(description="Bearer token for the endpoint, if it wants one.")] = Secret("")
+    sample: Annotated[float, Meta(ge=0, le=1, description="Share of the messages that are traced.")] = 1.0
+
+
 class Config(_Section, frozen=True):
     """``allears.toml``. ``channels`` is ``[channels.<channel>.<account>]``, ``sinks`` is ``[sinks.<name>]``,
     ``systems`` is ``[systems.<name>]``."""
@@ -230,6 +242,7 @@ class Config(_Section, frozen=True):
     speech: SpeechSettings = SpeechSettings()
     store: StoreSettings = StoreSettings()
     redis: RedisSettings = RedisSettings()
+    tracing: TracingSettings = TracingSettings()
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}
     systems: dict[str, dict[str, Any]] = {}

@@ -56,6 +56,8 @@ class Gateway:
     systems: Mapping[str, System] = field(default_factory=dict)
     """The company's own systems, where actions are carried out."""
     tracing: Tracing = field(default_factory=NoTracing)
+    data: Path = Path("data")
+    """This node's own folder, for what is not whole yet; where all is embedded, everything lies there."""
     shelf: Path = Path("models")
     """The folder of the speech models."""
     heard_live: dict[str, tuple[str, Transcript]] = field(default_factory=dict)

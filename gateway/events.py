@@ -20,7 +20,9 @@ NAMELESS = "allears"
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def events_between(old: ComplaintRecord | None, new: ComplaintRecord, *, source: str) -> tuple[Event, ...]:
+def events_between(
+    old: ComplaintRecord | None, new: ComplaintRecord, *, source: str, traceparent: str = ""
+) -> tuple[Event, ...]:
     """The events of one revision, in the order to send them; none when nothing changed.
 
     An id is ``number:revision:type`` (without dots, which a webhook's id must not have). Every event carries the whole
@@ -38,6 +40,7 @@ def events_between(old: ComplaintRecord | None, new: ComplaintRecord, *, source:
             source=source or NAMELESS,
             subject=new.number,
             time=new.updated_at,
+            traceparent=traceparent or msgspec.UNSET,
             data=new,
         )
         for type in types

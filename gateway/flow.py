@@ -12,6 +12,7 @@ from bot.knowledge import Knowledge
 from gateway import albums, codes, spoken, wake
 from gateway.context import Gateway
 from gateway.store.base import Batch, NotFound, Stale, StoreError, StoreUnavailable, Work
+from gateway.tracing import Fact
 from gateway.turns import Decided, Turns
 from normalizer.rules import Rules
 
@@ -68,13 +69,24 @@ class Flow:
             if not work.items:
                 continue
             cases = await codes.asked_for(self._gateway, work)
+            since = self._gateway.tracing.now()
             try:
                 decided.append(self._rules_in_force().decide(work, self._gateway.clock(), cases))
+                self._traced(work, decided[-1], since)
             except Exception as err:  # a fault in the rules must not lose the message: any kind is kept and shown
                 log.exception("flow: conversation %s could not be decided", work.conversation.id)
                 decided += await self._failed(batch, work, err)
             await asyncio.sleep(0)
         return decided
+
+    def _traced(self, work: Work, decided: Decided, since: int) -> None:
+        facts: dict[str, Fact] = {
+            "conversation": work.conversation.id,
+            "number": decided.outcome.record.number if decided.outcome.record else "",
+            "answered": ", ".join(decided.answered),
+            "handed_off": ", ".join(decided.handed_off),
+        }
+        self._gateway.tracing.record("decide", work.items[-1].key, since, facts)
 
     def _whole(self, work: Work) -> Work:
         """The messages up to the first album of which more may come; it is looked at again when it is whole."""

@@ -14,6 +14,7 @@ from gateway import wake
 from gateway.blobs import PIECE
 from gateway.context import Gateway
 from gateway.delivered import told
+from gateway.tracing import cause
 
 #: A message of more characters is cut in the view; the whole text is kept as a file beside it.
 CUT_MARK = " […]"
@@ -36,22 +37,26 @@ async def accept(
     Raises:
         StoreUnavailable: nothing was written; the platform must keep its copy.
     """
+    since = gateway.tracing.now()
     kept = [await _keep_raw(gateway, await _keep_files(gateway, message)) for message in messages]
     accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor, memos=memos)
     for message, done in zip(kept, accepted, strict=True):
         if message.delivery:  # a repeated one too: it may be that we ended between the two commits
             await told(gateway, message, done.conversation)
-    _tell(gateway, kept, accepted)
+    _tell(gateway, kept, accepted, since)
     return accepted
 
 
-def _tell(gateway: Gateway, messages: Sequence[Inbound], accepted: Sequence[Accepted]) -> None:
+def _tell(gateway: Gateway, messages: Sequence[Inbound], accepted: Sequence[Accepted], since: int) -> None:
     metrics = gateway.metrics
     now = gateway.clock()
     for message, done in zip(messages, accepted, strict=True):
         if done.duplicate:
             metrics.duplicates.labels(message.channel).inc()
             continue
+        gateway.tracing.record(
+            f"accept {message.channel}", cause(message), since, {"conversation": done.conversation}, first=True
+        )
         metrics.accepted.labels(message.channel).inc()
         metrics.ingest_lag.labels(message.channel).observe(max(0.0, (now - message.at).total_seconds()))
         gateway.wake.signal(wake.conversation(done.conversation))

@@ -18,6 +18,7 @@ from gateway.pace import Limits, LocalPace, Room
 from gateway.retry import REPEAT_IN_DOUBT, after_error
 from gateway.store.base import NotFound, Send, SendResult, StoreError
 from gateway.tools import GatewayTools
+from gateway.tracing import Fact, cause_of
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +90,15 @@ class Outbox:
         room = await self._pace.room()
         while (free := self._settings.parallel - len(self._running)) > 0:
             due = await self._gateway.store.claim_sends(free, self._gateway.clock(), at_most=room.at_most)
-            if not due:
-                break
             waits = await self._pace.take([(send.destination, send.lane) for send in due])
             for send, wait in zip(due, waits, strict=True):
                 task = asyncio.create_task(self._carry(send, wait))
                 self._running.add(task)
                 task.add_done_callback(self._ended)
-            room = await self._pace.room()
+            if due:
+                room = await self._pace.room()
+            if len(due) < free:
+                break
         return room
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -114,11 +116,20 @@ class Outbox:
         """One attempt after ``wait`` seconds, and what became of it, durably."""
         if wait:
             await asyncio.sleep(wait)
+        since = self._gateway.tracing.now()
         try:
             result = await self._attempt(send)
         except Exception as err:  # a fault of a channel or sink must not stop the others' mail
             log.exception("outbox: row %d to %s failed", send.id, send.destination)
             result = self._failed(send, Unknown(type(err).__name__))
+        facts: dict[str, Fact] = {"conversation": send.conversation, "number": send.number, "state": result.state}
+        self._gateway.tracing.record(
+            f"send {send.destination}",
+            cause_of(send.key, send.body),
+            since,
+            facts,
+            error=result.error.partition(":")[0],
+        )
         await self._settle(send, result)
 
     async def _settle(self, send: Send, result: SendResult) -> None:

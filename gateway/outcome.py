@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -29,8 +29,12 @@ def outcome(
     source: str,
     sinks: Iterable[str],
     channels: Mapping[tuple[str, str], Channel],
+    parent: Callable[[str], str],
 ) -> Outcome:
-    """All rows of the draft. ``author`` is the name that the customer reads, ``source`` that of the events."""
+    """All rows of the draft. ``author`` is the name that the customer reads, ``source`` that of the events.
+
+    ``parent`` gives the trace of a message by its key.
+    """
     sends: list[NewSend] = []
     record = draft.record
     if record is not None and record != work.record:
@@ -38,7 +42,8 @@ def outcome(
         record = _revised(record, before, draft, now, joined=record.arrival.conversation != work.conversation.id)
         draft.journal.append(line(record, "revised", now, "system", {"revision": record.revision}))
         if not work.items or any(item.message.silent != "history" for item in work.items):
-            sends += event_sends(events_between(before, record, source=source), sinks)
+            traceparent = parent(work.items[-1].key) if work.items else ""
+            sends += event_sends(events_between(before, record, source=source, traceparent=traceparent), sinks)
     number = record.number if record else ""
     conversation = work.conversation
     return Outcome(

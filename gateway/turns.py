@@ -104,6 +104,7 @@ class Turns:
             source=self._gateway.config.public_url,
             sinks=self._gateway.sinks,
             channels=self._gateway.channels,
+            parent=self._gateway.tracing.parent,
         )
         return Decided(rows, tuple(draft.answered), tuple(draft.handed_off))
 

@@ -33,6 +33,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     time: datetime
     datacontenttype: str = "application/json"
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
+    """Of the message that it follows from, where traces are made (CloudEvents: Distributed Tracing extension)."""
     data: ComplaintRecord
 
 

@@ -35,6 +35,7 @@ from channels.base import (
 )
 from gateway.signed import SignedSettings
 from gateway.sinks.base import TicketUpdate
+from gateway.tracing import parent_of
 from normalizer.record import Status
 
 #: Longest Retry-After that is obeyed, in seconds.
@@ -106,6 +107,8 @@ class WebhookSink:
         if self._gone:
             raise Unauthorized("the receiver said 410 Gone; set its new address and start the gateway again")
         headers = self._signed(key.replace(".", "-"), at, body)
+        if parent := parent_of(body):
+            headers = {**headers, "traceparent": parent}
         answer = await tools.http(
             Call(url=self._settings.url, headers=headers, body=body, timeout=self._settings.timeout)
         )
