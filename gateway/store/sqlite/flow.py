@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-
-import msgspec
 
 from gateway.store import rows
 from gateway.store.base import NewSend, Outcome, Stale, StoreError, Work, WorkItem
 from gateway.store.sqlite import contacts, outbox, recordings, records, timeline
 from gateway.store.sqlite.writer import Writer
-
-#: Most open messages of one conversation in one piece of work; the rest comes with the next claim.
-ITEMS = 100
+from gateway.store.work import ITEMS, item, with_files, with_recordings
 
 
 class Claims:
@@ -117,7 +112,7 @@ def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
         " WHERE conv = ? AND seq >= ? AND state = 'open' ORDER BY provider_at, id LIMIT ?",
         (conv, first, ITEMS),
     ).fetchall()
-    read = [_item(i) for i in items]
+    read = [item(i) for i in items]
     return Work(
         conversation=rows.conversation(row),
         items=_with_recordings(connection, read),
@@ -128,24 +123,9 @@ def _work(connection: sqlite3.Connection, conv: int, first: int) -> Work:
     )
 
 
-def _item(row: Sequence[Any]) -> WorkItem:
-    return WorkItem(
-        inbox_id=row[0],
-        key=row[1],
-        seq=row[2],
-        message=rows.inbound(row[3]),
-        received_at=rows.when(row[4]),
-        tries=row[5],
-    )
-
-
 def _with_recordings(connection: sqlite3.Connection, items: Sequence[WorkItem]) -> tuple[WorkItem, ...]:
-    """Most messages have no file, and nothing is asked for them."""
-    with_files = [item.inbox_id for item in items if item.message.attachments]
-    if not with_files:
-        return tuple(items)
-    found = recordings.of_rows(connection, with_files)
-    return tuple(msgspec.structs.replace(item, recordings=found.get(item.inbox_id, ())) for item in items)
+    files = with_files(items)
+    return with_recordings(items, recordings.of_rows(connection, files) if files else {})
 
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:

@@ -6,15 +6,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from gateway.store import rows
 from gateway.store.base import BOT, Entry
+from gateway.store.entries import inbound, other, placed
 from gateway.store.lines import LAST_TEXT
-from normalizer.mask import mask
-
-#: Characters of a mail with its quoted history that a line carries along: long threads repeat themselves.
-MOST_WHOLE = 20_000
 
 
 def write(connection: sqlite3.Connection, conv: int, entries: Sequence[Entry]) -> int:
@@ -22,17 +17,17 @@ def write(connection: sqlite3.Connection, conv: int, entries: Sequence[Entry]) -
     (seq,) = connection.execute("SELECT last_seq FROM conversation WHERE n = ?", (conv,)).fetchone()
     if not entries:
         return int(seq)
-    placed = [msgspec.structs.replace(e, seq=seq + n, text=mask(e.text)) for n, e in enumerate(entries, start=1)]
+    new = placed(entries, seq)
     connection.executemany(
         "INSERT INTO timeline (conv, seq, visible, body) VALUES (?, ?, ?, ?)",
-        [(conv, e.seq, e.visible, rows.encode(e)) for e in placed],
+        [(conv, e.seq, e.visible, rows.encode(e)) for e in new],
     )
-    for entry in placed:
+    for entry in new:
         if entry.kind == "outbound":
             _answered(connection, conv, entry)
-    if placed[-1].kind != "outbound":
-        connection.execute("UPDATE conversation SET last_seq = ? WHERE n = ?", (placed[-1].seq, conv))
-    return placed[-1].seq
+    if new[-1].kind != "outbound":
+        connection.execute("UPDATE conversation SET last_seq = ? WHERE n = ?", (new[-1].seq, conv))
+    return new[-1].seq
 
 
 def _answered(connection: sqlite3.Connection, conv: int, entry: Entry) -> None:
@@ -64,8 +59,8 @@ def read(
     rest = connection.execute(
         "SELECT seq, body FROM timeline WHERE conv = ? AND seq > ? AND visible >= ? ORDER BY seq LIMIT ?", wanted
     ).fetchall()
-    lines: list[tuple[int, Callable[[Any], Entry], Any]] = [(r[0], _inbound, r) for r in said]
-    lines += [(r[0], _other, r) for r in rest]
+    lines: list[tuple[int, Callable[[Any], Entry], Any]] = [(r[0], inbound, r) for r in said]
+    lines += [(r[0], other, r) for r in rest]
     lines.sort(key=lambda line: line[0])
     return tuple(make(row) for _, make, row in lines[:limit])
 
@@ -77,35 +72,3 @@ def original(connection: sqlite3.Connection, conversation: str, seq: int) -> str
         (conversation, seq),
     ).fetchone()
     return rows.inbound(rows.found(row, "such line of the customer's")[0]).text
-
-
-def _other(row: tuple[int, bytes]) -> Entry:
-    return rows.entry(row[1])
-
-
-def _inbound(row: tuple[int, str, int, int, int, int, bytes]) -> Entry:
-    seq, key, at, refers_to, version, visible, body = row
-    message = rows.inbound(body)
-    shown = mask(message.text)
-    return Entry(
-        seq=seq,
-        kind="inbound",
-        at=rows.when(at),
-        key=key,
-        text=shown,
-        author="customer",
-        author_name=message.sender.name,
-        visible=bool(visible),
-        attachments=message.attachments,
-        choice=message.choice,
-        language=message.language,
-        refers_to=refers_to,
-        version=version,
-        deleted=message.kind == "delete",
-        external_id=message.external_id,
-        placeholder=message.placeholder,
-        subject=mask(message.subject),
-        machine=message.machine,
-        whole=mask(message.whole[:MOST_WHOLE]),
-        covered=shown is not message.text and shown != message.text,
-    )
