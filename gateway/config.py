@@ -29,6 +29,8 @@ T = TypeVar("T")
 ENV_PREFIX = "ALLEARS_"
 #: Smallest accepted installation secret, in characters.
 MIN_SECRET = 32
+#: What a node can do; each node does all of it where nothing is said.
+ROLES = ("web", "flow", "channels", "transcribe")
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -210,6 +212,41 @@ class TracingSettings(_Section, frozen=True):
     sample: Annotated[float, Meta(ge=0, le=1, description="Share of the messages that are traced.")] = 1.0
 
 
+class NodeSettings(_Section, frozen=True):
+    roles: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What this node does: `web` (chat window, desk, API, platforms' calls), `flow` (the bot, records), `channels` "
+            "(mailboxes and the like, all sending), `transcribe` (recordings). See [nodes.md](nodes.md)."
+        ),
+    ] = ROLES
+    processes: Annotated[
+        int, Meta(ge=1, le=256, description="Processes on this machine, on the same port; more than one needs PostgreSQL.")
+    ] = 1
+    watch: Annotated[
+        str,
+        Meta(
+            description="Another address and port for `/healthz`, `/readyz` and `/metrics` alone; with several processes the second "
+            "has the next port, and so on. Empty: they are on `listen`."
+        ),
+    ] = ""
+    drain_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="After a stop signal, how long requests are still taken while `/readyz` is red already, so that a load "
+            "balancer looks away first.",
+        ),
+    ] = 0.0
+
+    def __post_init__(self) -> None:
+        for role in self.roles:
+            if role not in ROLES:
+                raise ValueError(f"`{role}` is no role; there are {', '.join(ROLES)}")
+        if not self.roles:
+            raise ValueError("`roles` must not be empty")
+
+
 class Config(_Section, frozen=True):
     """``allears.toml``. ``channels`` is ``[channels.<channel>.<account>]``, ``sinks`` is ``[sinks.<name>]``,
     ``systems`` is ``[systems.<name>]``."""
@@ -242,6 +279,7 @@ class Config(_Section, frozen=True):
     speech: SpeechSettings = SpeechSettings()
     store: StoreSettings = StoreSettings()
     redis: RedisSettings = RedisSettings()
+    node: NodeSettings = NodeSettings()
     tracing: TracingSettings = TracingSettings()
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}
