@@ -8,13 +8,14 @@ from typing import TypeAlias
 
 from channels.base import Accepted
 from gateway.store.base import StoreUnavailable
+from gateway.store.lines import Delivery
 from gateway.store.postgres import intake, leases
 from gateway.store.postgres.database import Connection, Database
 
 #: Most deliveries in one transaction; the rest waits for the next one.
 GROUP = 256
 
-_Item: TypeAlias = "tuple[intake.Delivery, leases.Lease | None]"
+_Item: TypeAlias = "tuple[Delivery, leases.Lease | None]"
 _Waiting: TypeAlias = "tuple[_Item, asyncio.Future[tuple[Accepted, ...]]]"
 
 
@@ -27,7 +28,7 @@ class Group:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def add(self, delivery: intake.Delivery, lease: leases.Lease | None = None) -> tuple[Accepted, ...]:
+    async def add(self, delivery: Delivery, lease: leases.Lease | None = None) -> tuple[Accepted, ...]:
         """Write a delivery with whatever else waits; what became of its messages, after COMMIT.
 
         Raises Stale when another node has the lease by now.

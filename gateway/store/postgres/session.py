@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Collection, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 import asyncpg
 
@@ -19,6 +19,7 @@ from gateway.store.base import StoreUnavailable
 from gateway.store.postgres.database import Connection, Database, translated
 
 T = TypeVar("T")
+_Own: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 #: Seconds after which a node that does not beat is given up.
 LEASE = 15.0
@@ -35,9 +36,23 @@ _HELD = (
     "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
     " AND classid = {kind} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-#: Nodes that live, and conversations that somebody works on.
+#: Nodes that live, and conversations that somebody works on (:data:`HALF` of their n).
 ALIVE = _HELD.format(kind=NODE)
 CLAIMED = _HELD.format(kind=CLAIM)
+#: A conversation's second half of its lock. Two that share one are worked on one after the other, no more.
+HALF = "({n} % 2147483648)"
+
+_TAKE = (
+    f"SELECT n FROM unnest($1::bigint[]) n WHERE pg_try_advisory_lock({CLAIM}, {HALF.format(n='n')}::integer) LIMIT $2"  # noqa: S608
+)
+_GIVE = f"SELECT pg_advisory_unlock({CLAIM}, {HALF.format(n='n')}::integer) FROM unnest($1::bigint[]) n"  # noqa: S608
+
+#: Runs on while the process, and where the system has one while the machine, stands still.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _clock() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 class Session:
@@ -45,104 +60,128 @@ class Session:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._connection: _Own | None = None
         self._one_at_a_time = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
         self._alive_until = 0.0
-        self.life = 0
-        """Rises with every new connection: what was claimed in an earlier life is claimed no more."""
+        self._held: dict[int, object] = {}
+        """Who of this node works on a conversation; emptied when the connection ends."""
+        self._closed = False
         self.node = 0
 
     async def open(self) -> None:
         """Begin to live. Raises StoreUnavailable."""
+        self._closed = False
         self.node = await self._database.read(lambda c: c.fetchval("SELECT nextval('node_id')::integer"))
-        async with self._one_at_a_time:
-            await self._connect()
+        await self._do(lambda c: c.execute("SELECT 1"))
         self._beating = asyncio.create_task(self._beat_for_ever(), name="store-session")
 
     async def close(self) -> None:
+        self._closed = True
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
             self._beating = None
-        connection, self._connection = self._connection, None
-        self._alive_until = 0.0
-        if connection is not None:
-            connection.terminate()
+        self._end(self._connection)
 
     def alive(self) -> bool:
-        """Whether nobody can have given this node up: asked right before something goes out that cannot be taken back.
+        """Whether nobody can have given this node up: asked right before something goes out that cannot be taken back."""
+        return _clock() < self._alive_until
 
-        The clock runs on while the process stands still.
+    # --- conversations
+
+    async def claim(self, convs: Sequence[int], most: int, holder: object) -> list[int]:
+        """Those of the conversations, ``most`` at the most, that are the holder's now.
+
+        Raises StoreUnavailable. Also then, and when cancelled, :meth:`free` is to be called.
         """
-        return time.monotonic() < self._alive_until
 
-    async def claim(self, convs: Sequence[int]) -> tuple[int, list[int]]:
-        """Those of the conversations that are this node's now, and the life they were claimed in."""
-        async with self._one_at_a_time:
-            connection = await self._connected()
-            got = await self._run(
-                connection.fetch(
-                    f"SELECT n FROM unnest($1::bigint[]) n WHERE pg_try_advisory_lock({CLAIM}, n::integer)",  # noqa: S608
-                    convs,
-                )
-            )
-            return self.life, [row[0] for row in got]
+        async def take(c: _Own) -> list[int]:
+            free = [conv for conv in convs if conv not in self._held]
+            got = [row[0] for row in await c.fetch(_TAKE, free, most)]
+            self._held.update((conv, holder) for conv in got)
+            return got
 
-    async def free(self, life: int, convs: Collection[int]) -> None:
-        """Give conversations back that were claimed in ``life``; with a lost connection they are free already."""
-        if not convs:
-            return
+        return await self._do(take)
+
+    def holds(self, holder: object, conv: int) -> bool:
+        """Whether a conversation is still the holder's: a lost connection loses all."""
+        return self._held.get(conv) is holder
+
+    async def free(self, holder: object, convs: Sequence[int] | None = None) -> None:
+        """Give a holder's conversations back, or all it has. With a lost connection they are free already."""
+
+        def held() -> list[int]:
+            return [conv for conv, h in self._held.items() if h is holder and (convs is None or conv in convs)]
+
+        async def give(c: _Own) -> None:
+            if back := held():
+                for conv in back:
+                    del self._held[conv]
+                await c.execute(_GIVE, back)
+
+        # Without anything to free nobody has to wait, unless a claim that was cancelled is still under way.
+        if held() or self._one_at_a_time.locked():
+            with contextlib.suppress(StoreUnavailable):
+                await self._do(give)
+
+    # --- the connection
+
+    async def _do(self, work: Callable[[_Own], Awaitable[T]]) -> T:
+        """Run it on the session, to its end even when the caller is cancelled: half a query would end the session."""
+        return await asyncio.shield(asyncio.ensure_future(self._in_turn(work)))
+
+    async def _in_turn(self, work: Callable[[_Own], Awaitable[T]]) -> T:
         async with self._one_at_a_time:
             connection = self._connection
-            if connection is None or life != self.life:
-                return
-            with contextlib.suppress(StoreUnavailable):
-                await self._run(
-                    connection.execute(
-                        f"SELECT pg_advisory_unlock({CLAIM}, n::integer) FROM unnest($1::bigint[]) n",  # noqa: S608
-                        list(convs),
-                    )
-                )
+            if connection is None or connection.is_closed():
+                connection = await self._connect()
+            return await self._beat_with(connection, work)
 
-    async def _connected(self) -> asyncpg.Connection[asyncpg.Record]:
-        if self._connection is None or self._connection.is_closed():
-            await self._connect()
-        assert self._connection is not None
-        return self._connection
-
-    async def _connect(self) -> None:
-        started = time.monotonic()
-        self._connection = await self._database.connect(idle_session_timeout=str(int(LEASE * 1000)))
-        self.life += 1
-        # Another connection of ours that the server has not given up yet may still have it.
-        await self._run(self._connection.execute(f"SELECT pg_advisory_lock_shared({NODE}, $1)", self.node))
-        self._alive_until = started + LEASE - MARGIN
-
-    async def _run(self, query: Awaitable[T]) -> T:
-        """A query of the session. One that fails ends it: what was held is free then, and a new one begins clean."""
+    async def _beat_with(self, connection: _Own, work: Callable[[_Own], Awaitable[T]]) -> T:
+        """Every answer is a beat. A query that fails ends the session: what was held is free, and a new one begins clean."""
+        started = _clock()
         try:
             with translated():
                 async with asyncio.timeout(BEAT):
-                    return await query
+                    result = await work(connection)
         except BaseException:
-            if self._connection is not None:
-                self._connection.terminate()
-            self._connection = None
+            self._end(connection)
             raise
+        if self._connection is connection:
+            self._alive_until = started + LEASE - MARGIN
+        return result
+
+    async def _connect(self) -> _Own:
+        if self._closed:
+            raise StoreUnavailable("the store is not open")
+        self._end(self._connection)
+        connection = await self._database.connect(idle_session_timeout=str(int(LEASE * 1000)))
+        connection.add_termination_listener(self._ended)
+        self._connection = connection
+        # Shared: a connection of ours that the server has not given up yet may still have it.
+        await self._beat_with(connection, lambda c: c.execute(f"SELECT pg_advisory_lock_shared({NODE}, $1)", self.node))
+        return connection
+
+    def _ended(self, connection: Connection) -> None:
+        """What the driver calls when the server has ended a connection."""
+        if connection is self._connection:
+            self._end(self._connection)
+
+    def _end(self, connection: _Own | None) -> None:
+        """The connection is gone, and with it all that it held."""
+        if connection is None or connection is not self._connection:
+            return
+        self._connection = None
+        self._alive_until = 0.0
+        self._held.clear()
+        connection.terminate()
 
     async def _beat_for_ever(self) -> None:
         while True:
             await asyncio.sleep(BEAT)
             with contextlib.suppress(StoreUnavailable):
-                await self._beat()
-
-    async def _beat(self) -> None:
-        async with self._one_at_a_time:
-            connection = await self._connected()
-            started = time.monotonic()
-            await self._run(connection.execute("SELECT 1"))
-            self._alive_until = started + LEASE - MARGIN
+                await self._do(lambda c: c.execute("SELECT 1"))
 
 
 async def alive(connection: Connection) -> int:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from channels.base import Accepted, Attachment, AttachmentState, Inbound, Memo
 from gateway.context import utc_now
-from gateway.store import rows
+from gateway.store import lines, rows
 from gateway.store.base import (
     Agent,
     AskedCase,
@@ -19,6 +19,7 @@ from gateway.store.base import (
     DeskSession,
     Entry,
     Gauges,
+    Held,
     Instead,
     Joined,
     JournalLine,
@@ -119,6 +120,15 @@ class PostgresStore:
     async def free_lease(self, name: str) -> None:
         await self._database.write("free_lease", lambda c: leases.free(c, name, self._session.node))
 
+    async def held_leases(self, prefix: str) -> tuple[Held, ...]:
+        return await self._database.read(lambda c: leases.held(c, prefix, self._session.node))
+
+    async def take_jobs(self, names: Sequence[str], most: int) -> tuple[str, ...]:
+        return await self._jobs.take(names, most)
+
+    async def free_jobs(self, names: Sequence[str]) -> None:
+        await self._jobs.free(names)
+
     # --- intake
 
     async def append(
@@ -130,16 +140,11 @@ class PostgresStore:
         memos: tuple[str, Sequence[Memo]] | None = None,
         lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
-        delivery = intake.prepare(messages, received_at, cursor, memos)
+        delivery = lines.prepare(messages, received_at, cursor, memos)
         return await self._appends.add(delivery, lease)
 
     async def cursor(self, channel: str, account: str) -> str | None:
-        row = await self._database.read(
-            lambda c: c.execute(
-                "SELECT value FROM cursor WHERE channel = ? AND account = ?", (channel, account)
-            ).fetchone()
-        )
-        return None if row is None else str(row[0])
+        return await self._database.read(lambda c: intake.cursor(c, channel, account))
 
     async def recall(self, channel: str, keys: Sequence[str]) -> Mapping[str, str]:
         return await self._database.read(lambda c: memory.recall(c, channel, keys))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from typing import Any
 
 NUL = "\x00"
 #: Not a character, so it stands in no text of a person; where it does, it is written as two.
@@ -42,8 +41,3 @@ def all_kept(texts: Iterable[str]) -> list[str]:
 def read(row: Iterable[Any]) -> list[Any]:
     """A row with its texts as they were given."""
     return [back(value) if isinstance(value, str) else value for value in row]
-
-
-def read(row: Iterable[Any]) -> tuple[Any, ...]:
-    """A row whose strings are as they were given to :func:`kept`."""
-    return tuple(back(value) if isinstance(value, str) else value for value in row)
