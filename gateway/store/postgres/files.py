@@ -19,7 +19,7 @@ async def note(c: Connection, wanted: Sequence[tuple[int, int, int, int]]) -> No
     """Note files (place, next_at, conv, seq) in the transaction of their messages."""
     places, times, convs, seqs = zip(*wanted, strict=True)
     await c.execute(
-        "INSERT INTO fetch (inbox, place, conv, next_at) SELECT i.id, w.place, i.conv, w.next_at"
+        'INSERT INTO "fetch" (inbox, place, conv, next_at) SELECT i.id, w.place, i.conv, w.next_at'
         " FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[]) w (place, next_at, conv, seq)"
         " JOIN inbox i ON i.conv = w.conv AND i.seq = w.seq ON CONFLICT DO NOTHING",
         places,
@@ -32,7 +32,7 @@ async def note(c: Connection, wanted: Sequence[tuple[int, int, int, int]]) -> No
 async def due(c: Connection, limit: int, at: int, besides: Collection[tuple[int, int]]) -> tuple[ToFetch, ...]:
     """What is to be fetched by now, the longest due first."""
     found = await c.fetch(
-        f"SELECT {TO_FETCH} FROM fetch f JOIN inbox i ON i.id = f.inbox JOIN conversation c ON c.n = f.conv"  # noqa: S608 - our own columns
+        f'SELECT {TO_FETCH} FROM "fetch" f JOIN inbox i ON i.id = f.inbox JOIN conversation c ON c.n = f.conv'  # noqa: S608 - our own columns
         " WHERE f.state = 'due' AND f.next_at <= $1 ORDER BY f.next_at, f.inbox, f.place LIMIT $2",
         at,
         limit + len(besides),
@@ -41,7 +41,7 @@ async def due(c: Connection, limit: int, at: int, besides: Collection[tuple[int,
 
 
 async def next_at(c: Connection) -> int | None:
-    at: int | None = await c.fetchval("SELECT min(next_at) FROM fetch WHERE state = 'due'")
+    at: int | None = await c.fetchval("SELECT min(next_at) FROM \"fetch\" WHERE state = 'due'")
     return at
 
 
@@ -58,7 +58,7 @@ async def fetched(c: Connection, inbox_id: int, place: int, file: Attachment) ->
 async def tried(c: Connection, inbox_id: int, place: int, error: str, at: int) -> None:
     """It could not be fetched this time."""
     await c.execute(
-        "UPDATE fetch SET tries = tries + 1, error = $1, next_at = $2 WHERE inbox = $3 AND place = $4 AND state = 'due'",
+        "UPDATE \"fetch\" SET tries = tries + 1, error = $1, next_at = $2 WHERE inbox = $3 AND place = $4 AND state = 'due'",
         shown(error),
         at,
         inbox_id,
@@ -80,7 +80,7 @@ async def given_up(c: Connection, inbox_id: int, place: int, state: AttachmentSt
 async def late(c: Connection, limit: int) -> tuple[ToFetch, ...]:
     """Files that came after their message was worked on: its record does not know them yet."""
     found = await c.fetch(
-        f"SELECT {TO_FETCH} FROM fetch f JOIN inbox i ON i.id = f.inbox JOIN conversation c ON c.n = f.conv"  # noqa: S608 - our own columns
+        f'SELECT {TO_FETCH} FROM "fetch" f JOIN inbox i ON i.id = f.inbox JOIN conversation c ON c.n = f.conv'  # noqa: S608 - our own columns
         " WHERE f.state = 'here' AND i.state = 'done' ORDER BY f.inbox, f.place LIMIT $1",
         limit,
     )
@@ -89,18 +89,18 @@ async def late(c: Connection, limit: int) -> tuple[ToFetch, ...]:
 
 async def filed(c: Connection, inbox_id: int, place: int) -> None:
     """Nothing is left to be done about it."""
-    await c.execute("DELETE FROM fetch WHERE inbox = $1 AND place = $2 AND state <> 'due'", inbox_id, place)
+    await c.execute("DELETE FROM \"fetch\" WHERE inbox = $1 AND place = $2 AND state <> 'due'", inbox_id, place)
 
 
 async def erase(c: Connection, conv: int) -> int:
     """Nothing more is fetched for a person who was erased."""
-    return await changed(c, "DELETE FROM fetch WHERE conv = $1", conv)
+    return await changed(c, 'DELETE FROM "fetch" WHERE conv = $1', conv)
 
 
 async def _moved(c: Connection, inbox_id: int, place: int, state: str) -> bool:
     done = await changed(
         c,
-        "UPDATE fetch SET state = $1, error = '' WHERE inbox = $2 AND place = $3 AND state = 'due'",
+        "UPDATE \"fetch\" SET state = $1, error = '' WHERE inbox = $2 AND place = $3 AND state = 'due'",
         state,
         inbox_id,
         place,

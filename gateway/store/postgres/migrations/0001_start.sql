@@ -1,3 +1,4 @@
+-- works with programs from: 1
 -- The first schema for many nodes: the tables and columns of the embedded store, with what many writers at once need.
 --
 -- Times are BIGINT microseconds since 1970 (UTC). Bodies are JSON as BYTEA. `conv` is conversation.n. Ids are identities
@@ -220,7 +221,7 @@ CREATE INDEX recording_heard ON recording (digest) WHERE state = 'heard';
 CREATE INDEX recording_uncopied ON recording (inbox) WHERE state = 'heard' AND copy = '';
 CREATE INDEX recording_conv ON recording (conv);
 
-CREATE TABLE fetch (
+CREATE TABLE "fetch" (
     inbox BIGINT NOT NULL,
     place INTEGER NOT NULL,                 -- among the message's attachments, from 0
     conv BIGINT NOT NULL,
@@ -230,9 +231,9 @@ CREATE TABLE fetch (
     error TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (inbox, place)
 );
-CREATE INDEX fetch_due ON fetch (next_at, inbox) WHERE state = 'due';
-CREATE INDEX fetch_here ON fetch (inbox) WHERE state = 'here';
-CREATE INDEX fetch_conv ON fetch (conv);
+CREATE INDEX fetch_due ON "fetch" (next_at, inbox) WHERE state = 'due';
+CREATE INDEX fetch_here ON "fetch" (inbox) WHERE state = 'here';
+CREATE INDEX fetch_conv ON "fetch" (conv);
 
 -- Who is who: see the embedded store's schema.
 CREATE TABLE identity (
