@@ -32,6 +32,11 @@ IDLE_SECONDS = 15
 TRIES = 6
 PAUSE = 0.005
 
+#: How long a step of the schema may take, in seconds, and how long and how often it waits for a table's lock.
+MIGRATING_SECONDS = 3600.0
+LOCK_MILLISECONDS = 500
+LOCK_TRIES = 60
+
 #: Any one may bring the schema up to date, one at a time. ("Allears" on a telephone's keys.)
 _MIGRATING = 2553277
 
@@ -50,6 +55,7 @@ _AGAIN = (
     asyncpg.DeadlockDetectedError,
     asyncpg.UniqueViolationError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,  # another node has brought the schema up to date
 )
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -214,24 +220,39 @@ async def _check_durability(connection: Connection) -> None:
 async def migrate(connection: Connection, steps: Sequence[migrations.Migration]) -> None:
     """Bring the schema up to date, one transaction per step; nodes that start together wait for one another.
 
-    Raises StoreError when a newer program has written the database.
+    Raises StoreError when a newer program has written the database and this one cannot go on beside it.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATING)
+    await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATING, timeout=MIGRATING_SECONDS)
     try:
         await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration"
-            " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,"
+            " at BIGINT NOT NULL, works_from INTEGER)"
         )
-        stored = await connection.fetchval("SELECT coalesce(max(version), 0) FROM migration")
-        for step in migrations.to_do(steps, stored):
+        stored = await connection.fetch("SELECT version, works_from FROM migration")
+        for step in migrations.to_do(steps, [(row["version"], row["works_from"]) for row in stored]):
+            await _apply(connection, step)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATING)
+
+
+async def _apply(connection: Connection, step: migrations.Migration) -> None:
+    """Other nodes work on meanwhile, so a step does not stand in line for a table's lock: all who came later would, too."""
+    for left in range(LOCK_TRIES - 1, -1, -1):
+        try:
             async with connection.transaction():
-                await connection.execute(step.sql)
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+                await connection.execute(step.sql, timeout=MIGRATING_SECONDS)
                 await connection.execute(
-                    "INSERT INTO migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)",
+                    "INSERT INTO migration (version, name, sha256, at, works_from) VALUES ($1, $2, $3, $4, $5)",
                     step.version,
                     step.name,
                     step.digest,
                     time.time_ns() // 1000,
+                    step.works_from,
                 )
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATING)
+        except asyncpg.LockNotAvailableError:
+            if not left:
+                raise
+            await asyncio.sleep(LOCK_MILLISECONDS / 1000)
+        else:
+            return

@@ -107,13 +107,16 @@ def reading(path: Path) -> sqlite3.Connection:
 def migrate(connection: sqlite3.Connection, steps: Sequence[Migration]) -> None:
     """Bring the file to the newest schema, one transaction per step.
 
-    Raises StoreError when a newer program has written the file.
+    Raises StoreError when a newer program has written the file and this one cannot go on with it.
     """
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration"
         " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at INTEGER NOT NULL)"
     )
-    stored = connection.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()[0]
+    columns = {column[1] for column in connection.execute("PRAGMA table_info (migration)")}
+    if "works_from" not in columns:  # the first programs did not write it down
+        connection.execute("ALTER TABLE migration ADD COLUMN works_from INTEGER")
+    stored = connection.execute("SELECT version, works_from FROM migration").fetchall()
     for step in to_do(steps, stored):
         _apply(connection, step)
 
@@ -123,8 +126,8 @@ def _apply(connection: sqlite3.Connection, step: Migration) -> None:
     try:
         for statement in _statements(step.sql):
             connection.execute(statement)
-        row = (step.version, step.name, step.digest, time.time_ns() // 1000)
-        connection.execute("INSERT INTO migration (version, name, sha256, at) VALUES (?, ?, ?, ?)", row)
+        row = (step.version, step.name, step.digest, time.time_ns() // 1000, step.works_from)
+        connection.execute("INSERT INTO migration (version, name, sha256, at, works_from) VALUES (?, ?, ?, ?, ?)", row)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -97,7 +97,7 @@ async def test_a_newer_file_is_refused(path: Path) -> None:
     await store.open()
     await store.close()
     connection = sqlite3.connect(path)
-    connection.execute("INSERT INTO migration VALUES (9000, 'later', '', 0)")
+    connection.execute("INSERT INTO migration (version, name, sha256, at) VALUES (9000, 'later', '', 0)")
     connection.commit()
     connection.close()
     with pytest.raises(StoreError, match=r"schema 9000.*start the newer program again"):
