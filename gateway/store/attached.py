@@ -55,9 +55,7 @@ def to_hear(found: Iterable[Any], limit: int, besides: Collection[tuple[int, int
 TO_FETCH = "f.inbox, f.place, f.tries, c.id, i.body"
 
 
-def to_fetch(
-    found: Iterable[Any], limit: int, besides: Collection[tuple[int, int]] = ()
-) -> tuple[ToFetch, ...]:
+def to_fetch(found: Iterable[Any], limit: int, besides: Collection[tuple[int, int]] = ()) -> tuple[ToFetch, ...]:
     """From rows of :data:`TO_FETCH`, ``limit`` of them but ``besides`` (inbox id, place)."""
     made = (
         ToFetch(inbox_id=row[0], place=row[1], tries=row[2], conversation=row[3], message=rows.inbound(row[4]))

@@ -9,6 +9,7 @@ import msgspec
 
 from channels.base import Attachment, AttachmentState
 from gateway.store import rows
+from gateway.store.attached import TO_FETCH, to_fetch, with_file
 from gateway.store.base import ToFetch
 from gateway.store.sqlite import recordings
 
@@ -26,16 +27,11 @@ def due(
 ) -> tuple[ToFetch, ...]:
     """What is to be fetched by now, the longest due first."""
     found = connection.execute(
-        "SELECT f.inbox, f.place, f.tries, c.id, i.body FROM fetch f JOIN inbox i ON i.id = f.inbox"
+        f"SELECT {TO_FETCH} FROM fetch f JOIN inbox i ON i.id = f.inbox"  # noqa: S608 - our own columns
         " JOIN conversation c ON c.n = f.conv WHERE f.state = 'due' AND f.next_at <= ? ORDER BY f.next_at, f.inbox LIMIT ?",
         (at, limit + len(besides)),
     )
-    made = (
-        ToFetch(inbox_id=row[0], place=row[1], tries=row[2], conversation=row[3], message=rows.inbound(row[4]))
-        for row in found.fetchall()
-        if (row[0], row[1]) not in besides
-    )
-    return tuple(made)[:limit]
+    return to_fetch(found.fetchall(), limit, besides)
 
 
 def next_at(connection: sqlite3.Connection) -> int | None:
@@ -76,14 +72,11 @@ def given_up(
 def late(connection: sqlite3.Connection, limit: int) -> tuple[ToFetch, ...]:
     """Files that came after their message was worked on: its record does not know them yet."""
     found = connection.execute(
-        "SELECT f.inbox, f.place, f.tries, c.id, i.body FROM fetch f JOIN inbox i ON i.id = f.inbox"
+        f"SELECT {TO_FETCH} FROM fetch f JOIN inbox i ON i.id = f.inbox"  # noqa: S608 - our own columns
         " JOIN conversation c ON c.n = f.conv WHERE f.state = 'here' AND i.state = 'done' ORDER BY f.inbox LIMIT ?",
         (limit,),
     )
-    return tuple(
-        ToFetch(inbox_id=row[0], place=row[1], tries=row[2], conversation=row[3], message=rows.inbound(row[4]))
-        for row in found.fetchall()
-    )
+    return to_fetch(found.fetchall(), limit)
 
 
 def filed(connection: sqlite3.Connection, inbox_id: int, place: int) -> None:
@@ -107,10 +100,6 @@ def _moved(connection: sqlite3.Connection, inbox_id: int, place: int, state: str
 def _replaced(connection: sqlite3.Connection, inbox_id: int, place: int, file: Attachment) -> int:
     row = connection.execute("SELECT body, conv FROM inbox WHERE id = ?", (inbox_id,)).fetchone()
     body, conv = rows.found(row, f"inbox row {inbox_id}")
-    message = rows.inbound(body)
-    changed = tuple(file if n == place else one for n, one in enumerate(message.attachments))
-    connection.execute(
-        "UPDATE inbox SET body = ? WHERE id = ?",
-        (rows.encode(msgspec.structs.replace(message, attachments=changed)), inbox_id),
-    )
+    changed = with_file(rows.inbound(body), place, file)
+    connection.execute("UPDATE inbox SET body = ? WHERE id = ?", (rows.encode(changed), inbox_id))
     return int(conv)

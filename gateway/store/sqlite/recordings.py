@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import Any
-
-import msgspec
 
 from gateway.store import rows
+from gateway.store.attached import RECORDING, TO_HEAR, by_row, recording, to_hear, transcript
 from gateway.store.base import NO_COPY, Recording, RecordingState, ToHear
 from transcription.base import Transcript
-
-_COLUMNS = "r.inbox, r.place, r.digest, r.state, r.tries, r.error, r.body, r.copy"
-_transcript = msgspec.json.Decoder(Transcript)
 
 
 def wait(connection: sqlite3.Connection, conv: int, inbox_id: int, places: Sequence[tuple[int, str]], at: int) -> None:
@@ -32,37 +27,29 @@ def wait(connection: sqlite3.Connection, conv: int, inbox_id: int, places: Seque
 def of_rows(connection: sqlite3.Connection, inbox_ids: Collection[int]) -> dict[int, tuple[Recording, ...]]:
     """The recordings of some inbox rows."""
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM recording r WHERE r.inbox IN (SELECT value FROM json_each(?)) ORDER BY r.inbox, r.place",  # noqa: S608 - our own columns
+        f"SELECT {RECORDING} FROM recording r WHERE r.inbox IN (SELECT value FROM json_each(?)) ORDER BY r.inbox, r.place",  # noqa: S608 - our own columns
         (rows.encode(list(inbox_ids)).decode(),),
     )
-    by_row: dict[int, tuple[Recording, ...]] = {}
-    for row in found.fetchall():
-        by_row[row[0]] = (*by_row.get(row[0], ()), _recording(row))
-    return by_row
+    return by_row(found.fetchall())
 
 
 def of_conversation(connection: sqlite3.Connection, conversation: str) -> tuple[Recording, ...]:
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM conversation c JOIN recording r ON r.conv = c.n WHERE c.id = ? ORDER BY r.inbox, r.place",  # noqa: S608 - our own columns
+        f"SELECT {RECORDING} FROM conversation c JOIN recording r ON r.conv = c.n WHERE c.id = ? ORDER BY r.inbox, r.place",  # noqa: S608 - our own columns
         (conversation,),
     )
-    return tuple(_recording(row) for row in found.fetchall())
+    return tuple(map(recording, found.fetchall()))
 
 
 def waiting(connection: sqlite3.Connection, limit: int, besides: Collection[tuple[int, int]]) -> tuple[ToHear, ...]:
     """What is here and to be heard, oldest first: rows that hold their conversation back before those that do not."""
     found = connection.execute(
-        f"SELECT {_COLUMNS}, c.id, c.number, i.body FROM recording r INDEXED BY recording_waiting"  # noqa: S608 - our own columns
+        f"SELECT {TO_HEAR} FROM recording r INDEXED BY recording_waiting"  # noqa: S608 - our own columns
         " JOIN inbox i ON i.id = r.inbox JOIN conversation c ON c.n = r.conv"
         " WHERE r.state = 'waiting' AND r.digest <> '' ORDER BY i.state <> 'wait', r.inbox LIMIT ?",
         (limit + len(besides),),
     )
-    made = (
-        ToHear(recording=_recording(row), conversation=row[8], number=row[9], message=rows.inbound(row[10]))
-        for row in found.fetchall()
-        if (row[0], row[1]) not in besides
-    )
-    return tuple(made)[:limit]
+    return to_hear(found.fetchall(), limit, besides)
 
 
 def known(connection: sqlite3.Connection, digest: str) -> Transcript | None:
@@ -70,7 +57,7 @@ def known(connection: sqlite3.Connection, digest: str) -> Transcript | None:
     row = connection.execute(
         "SELECT body FROM recording WHERE digest = ? AND state = 'heard' LIMIT 1", (digest,)
     ).fetchone()
-    return None if row is None else _transcript.decode(row[0])
+    return None if row is None else transcript(row[0])
 
 
 def settle(
@@ -115,11 +102,11 @@ def defer(connection: sqlite3.Connection, before: int, at: int) -> int:
 
 def uncopied(connection: sqlite3.Connection, limit: int) -> tuple[Recording, ...]:
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM recording r INDEXED BY recording_uncopied"  # noqa: S608 - our own columns
+        f"SELECT {RECORDING} FROM recording r INDEXED BY recording_uncopied"  # noqa: S608 - our own columns
         " WHERE r.state = 'heard' AND r.copy = '' ORDER BY r.inbox LIMIT ?",
         (limit,),
     )
-    return tuple(_recording(row) for row in found.fetchall())
+    return tuple(map(recording, found.fetchall()))
 
 
 def copied(connection: sqlite3.Connection, digest: str, copy: str) -> tuple[str, ...]:
@@ -139,16 +126,3 @@ def copied(connection: sqlite3.Connection, digest: str, copy: str) -> tuple[str,
 def erase(connection: sqlite3.Connection, conv: int) -> int:
     """What was said in a conversation's recordings goes with its files."""
     return connection.execute("DELETE FROM recording WHERE conv = ?", (conv,)).rowcount
-
-
-def _recording(row: Sequence[Any]) -> Recording:
-    return Recording(
-        inbox_id=row[0],
-        place=row[1],
-        digest=row[2],
-        state=row[3],
-        tries=row[4],
-        error=row[5],
-        transcript=_transcript.decode(row[6]) if row[6] else None,
-        copy=row[7],
-    )
