@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -27,6 +28,9 @@ ANSWER = 2.0
 #: Seconds the first contact may take.
 CONNECT = 5.0
 
+#: Characters of a node's name.
+NODE = 12
+
 #: What Redis being away looks like.
 FAULTS = (RedisError, OSError, TimeoutError)
 
@@ -40,6 +44,8 @@ class Link:
 
     def __init__(self, address: Address, prefix: str) -> None:
         self._address, self.prefix = address, prefix
+        self.node = secrets.token_hex(NODE // 2)
+        """Names this process, also in Redis' CLIENT LIST."""
         self._client: Any = None
         self._lost = asyncio.Event()
         self._fault: Exception = Away()
@@ -59,7 +65,7 @@ class Link:
     async def connect(self) -> None:
         """Make a new connection. Raises :data:`FAULTS`."""
         await self.close()
-        client = _client(self._address)
+        client = _client(self._address, f"allears-{self.node}")
         try:
             async with asyncio.timeout(CONNECT):
                 await client.initialize()
@@ -134,7 +140,7 @@ async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _client(address: Address) -> Any:
+def _client(address: Address, name: str) -> Any:
     """No retries of redis-py's own: they would make us wait where we can do without."""
     options: dict[str, Any] = {
         "password": str(address.password) or None,
@@ -142,6 +148,7 @@ def _client(address: Address) -> Any:
         "socket_timeout": None,  # blocking reads take as long as they take; whoever asks has a limit of its own
         "socket_connect_timeout": CONNECT,
         "protocol": 2,
+        "client_name": name,
     }
     tls: dict[str, Any] = {"ssl": True, **({"ssl_ca_certs": address.ca} if address.ca else {})} if address.tls else {}
     once = Retry(NoBackoff(), 0)

@@ -12,13 +12,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.redis.link import Link, until_one_ends
+from gateway.redis.link import NODE, Link, until_one_ends
 from gateway.wake import WORK, Hint, LocalWake
 
 #: After so many seconds of silence we ask whether the connection stands; after as many again it does not.
 BEAT = 5.0
-#: Characters of a node's id.
-NODE = 12
 
 _HINTS = msgspec.json.Decoder(list[dict[str, Any]])
 
@@ -36,8 +34,8 @@ def message(node: str, hints: Sequence[Hint]) -> bytes:
 class Shown:
     """Listens to those topics that somebody here listens to."""
 
-    def __init__(self, link: Link, node: str, local: LocalWake) -> None:
-        self._link, self._node, self._local = link, node.encode(), local
+    def __init__(self, link: Link, local: LocalWake) -> None:
+        self._link, self._node, self._local = link, link.node.encode(), local
         self._cut = len(channel(link, ""))
         self._touched: set[str] = set()
         self._some = asyncio.Event()

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from gateway.metrics import Metrics
 from gateway.redis.link import FAULTS, Away, Link, Script, until_one_ends
-from gateway.redis.shown import BEAT, NODE, Shown, channel, message
+from gateway.redis.shown import BEAT, Shown, channel, message
 from gateway.redis.work import KEPT, Work, stream
 from gateway.wake import CARRIED, MAX_HINTS, MISSING, WORK, Hint, Listener, LocalWake
 
@@ -43,10 +42,9 @@ class RedisWake:
 
     def __init__(self, link: Link, metrics: Metrics) -> None:
         self._link, self._metrics = link, metrics
-        self._node = secrets.token_hex(NODE // 2)
         self._local = LocalWake()
-        self._work = Work(link, self._node, self._local)
-        self._shown = Shown(link, self._node, self._local)
+        self._work = Work(link, self._local)
+        self._shown = Shown(link, self._local)
         self._pending: dict[str, list[Hint]] = {}
         self._some = asyncio.Event()
         self._told = False
@@ -132,6 +130,6 @@ class RedisWake:
             messages: list[Any] = []
             for topic, hints in pending.items():
                 if topic not in WORK:
-                    messages += (channel(self._link, topic), message(self._node, hints))
-            await self._link.script(_SIGNAL, [self._link.prefix, *streams], [self._node, KEPT, *messages])
+                    messages += (channel(self._link, topic), message(self._link.node, hints))
+            await self._link.script(_SIGNAL, [self._link.prefix, *streams], [self._link.node, KEPT, *messages])
             await asyncio.sleep(CALM)

@@ -33,8 +33,8 @@ def stream(link: Link, topic: str) -> str:
 class Work:
     """Reads the streams of those topics that somebody here listens to."""
 
-    def __init__(self, link: Link, node: str, local: LocalWake) -> None:
-        self._link, self._node, self._local = link, node.encode(), local
+    def __init__(self, link: Link, local: LocalWake) -> None:
+        self._link, self._node, self._local = link, link.node.encode(), local
         self.changed = asyncio.Event()
         """Set when somebody begins or ends to listen."""
 

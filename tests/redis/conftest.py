@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.redis.link import Link
+from gateway.redis.link import Away, Link
 from gateway.redis.url import address
 from gateway.redis.wake import RedisWake
 from tests.servers.redis import Redis
@@ -39,13 +39,17 @@ class Node:
     async def is_away(self) -> None:
         await eventually(lambda: not self.link.up)
 
-    async def hears(self, *topics: str) -> None:
-        """Signals of these topics reach this node from now on."""
-        wanted = {f"{PREFIX}:{topic}" for topic in topics}
+    async def reads(self) -> None:
+        """Until this node waits for work."""
         async for _ in ticks():
-            with contextlib.suppress(Exception):
-                if wanted <= {c.decode() for c in await self.link.client.pubsub_channels()}:
-                    return
+            if any(c["cmd"] == "xreadgroup" for c in await self._connections()):
+                return
+
+    async def _connections(self) -> list[dict[str, str]]:
+        with contextlib.suppress(Away):
+            everybody: list[dict[str, str]] = await self.link.ask(lambda client: client.client_list())
+            return [c for c in everybody if c["name"] == f"allears-{self.link.node}"]
+        return []
 
 
 @contextlib.asynccontextmanager
@@ -64,6 +68,11 @@ async def eventually(holds: Callable[[], bool]) -> None:
     async for _ in ticks():
         if holds():
             return
+
+
+async def beyond(before: int, count: Callable[[], int]) -> None:
+    """Until the count is higher than it was."""
+    await eventually(lambda: count() > before)
 
 
 async def ticks() -> AsyncIterator[None]:

@@ -60,10 +60,8 @@ class Redis:
 
     def run(self, *words: str) -> str:
         """A command as redis-cli gives it; what it prints."""
-        done = subprocess.run(
-            [program("redis-cli"), "-p", str(self.port), *words], capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
+        done = subprocess.run([program("redis-cli"), "-p", str(self.port), *words], capture_output=True, check=True)
+        return done.stdout.decode(errors="replace").strip()
 
     def kill(self) -> None:
         """As a crash; safe to repeat."""

@@ -1,0 +1,32 @@
+"""What a node has of Redis, put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gateway.keys import Keys
+from gateway.metrics import Metrics
+from gateway.pace import Limits
+from gateway.redis.link import Link
+from gateway.redis.pace import SharedPace
+from gateway.redis.tokens import SharedToken
+from gateway.redis.url import address
+from gateway.redis.wake import RedisWake
+
+
+class Redis:
+    """One installation's place in a Redis: what it keeps there begins with a word made from its secret, so that several may use
+    the same Redis. Nothing is connected before :attr:`wake` runs. Raises ValueError for a URL that cannot be read."""
+
+    def __init__(self, url: str, keys: Keys, metrics: Metrics) -> None:
+        self._link, self._keys = Link(address(url), f"allears:{{{keys.tag('redis', 'keys', 8)}}}"), keys
+        self.wake = RedisWake(self._link, metrics)
+
+    def pace(self, limits: Limits, nodes: Callable[[], int]) -> SharedPace:
+        """The common pace; ``nodes()``: how many send now."""
+        return SharedPace(self._link, limits, self._keys, time.monotonic, nodes)
+
+    def token(self, account: str) -> SharedToken:
+        """The access token of ``<channel>/<account>``."""
+        return SharedToken(self._link, self._keys, account)
