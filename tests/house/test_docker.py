@@ -127,7 +127,7 @@ def test_signals_reach_the_gateway() -> None:
     assert json.loads(words(last, "CMD")[0])[0] == "serve"
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "compose.yml"])
+@pytest.mark.parametrize("file", ["Dockerfile", "compose.yml", "compose.scaled.yml", "kubernetes/allears.yaml"])
 def test_environment_variables_are_settings(file: str) -> None:
     named = set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]+", (DOCKER / file).read_text()))
     named |= set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]+", (DOCKER / "README.md").read_text()))
@@ -153,7 +153,8 @@ def test_compose_is_open_to_this_machine_alone() -> None:
 def test_versions_are_named() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert service()["image"] == f"allears:{version}"
-    assert not [path for path in DOCKER.iterdir() if ":latest" in path.read_text(encoding="utf-8")]
+    files = [path for path in DOCKER.rglob("*") if path.is_file()]
+    assert not [path for path in files if ":latest" in path.read_text(encoding="utf-8")]
 
 
 def test_compose_builds_from_the_repository() -> None:
