@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.blobs import Blobs
+from gateway.blobs import Blobs, Damaged
 from gateway.context import Gateway
 from gateway.store import journal
 from gateway.store.base import JournalLine, NotFound
@@ -54,17 +54,20 @@ async def _timeline(gateway: Gateway, conversation: str) -> list[Any]:
 async def _file(blobs: Blobs, digest: str) -> str | None:
     try:
         return base64.b64encode(await blobs.read(digest)).decode()
-    except (OSError, NotFound):
+    except NotFound:
         return None
 
 
 async def file_fault(blobs: Blobs, digest: str) -> str:
-    """What is wrong with a kept file, empty when it is as it was received."""
+    """What is wrong with a kept file, empty when it is as it was received. Raises StoreUnavailable."""
     try:
-        found = hashlib.sha256(await blobs.read(digest)).hexdigest()
-    except (OSError, NotFound):
+        async for _ in (await blobs.find(digest)).pieces():
+            pass
+    except Damaged:
+        return "changed"
+    except NotFound:
         return "missing"
-    return "" if found == digest else "changed"
+    return ""
 
 
 class _Proof(msgspec.Struct):

@@ -109,9 +109,9 @@ def finish(part: Path) -> None:
     os.replace(part, path)
 
 
-def home(blobs: Path) -> Path:
-    """The folder that calls are kept in until they are messages, a folder for each account; beside the blobs."""
-    return blobs.parent / "live"
+def home(data: Path) -> Path:
+    """The folder that calls are kept in until they are messages, a folder for each account; on this node's own disk."""
+    return data / "live"
 
 
 def forget(home: Path, conversation: str) -> int:

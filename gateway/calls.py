@@ -50,7 +50,7 @@ class Calls:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._root = home(gateway.blobs.folder)
+        self._root = home(gateway.data)
         self._running: dict[Path, RunningCall] = {}
         self._heard: dict[str, Transcript] = {}
         self._ending: set[asyncio.Task[None]] = set()

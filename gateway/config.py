@@ -212,6 +212,51 @@ class TracingSettings(_Section, frozen=True):
     sample: Annotated[float, Meta(ge=0, le=1, description="Share of the messages that are traced.")] = 1.0
 
 
+class FileSettings(_Section, frozen=True):
+    bucket: Annotated[
+        str,
+        Meta(
+            description="Bucket of an S3-compatible store where the attachments lie; empty for the data folder. See [files.md](files.md)."
+        ),
+    ] = ""
+    endpoint: Annotated[
+        str, Meta(description="Where that store is, such as `https://minio.example.com:9000`; empty for AWS.")
+    ] = ""
+    region: Annotated[str, Meta(description="Its region; empty for the one of the environment.")] = ""
+    prefix: Annotated[str, Meta(description="Folder in the bucket, such as `allears`.")] = ""
+    access_key: Annotated[
+        str,
+        Meta(
+            description="Its access key; empty for what the environment, AWS's files or the machine's role say (`AWS_ACCESS_KEY_ID` …)."
+        ),
+    ] = ""
+    secret_key: Annotated[Secret, Meta(description="The secret of the access key.")] = Secret("")
+    addressing: Annotated[
+        Literal["auto", "path", "virtual"],
+        Meta(
+            description="Whether the bucket is in the path or in the host's name; `auto`: in the path where there is an `endpoint`."
+        ),
+    ] = "auto"
+    encrypt: Annotated[
+        bool,
+        Meta(description="Seal attachments where they lie, with a key made from `secret`; on disk and in a bucket."),
+    ] = False
+
+    def __post_init__(self) -> None:
+        if not self.bucket:
+            for name in ("endpoint", "region", "prefix", "access_key", "secret_key"):
+                if getattr(self, name):
+                    raise ValueError(f"`{name}` is for a store with a `bucket`, and there is none")
+        elif not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", self.bucket):
+            raise ValueError(f"`{self.bucket}` is no bucket's name: 3 to 63 of a-z, 0-9, dots and hyphens")
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError("`access_key` and `secret_key` go together")
+        if self.endpoint and not re.fullmatch(r"https?://[^/@?#\s]+/?", self.endpoint):
+            raise ValueError(f"`{self.endpoint}` is no endpoint; write https://host or https://host:port")
+        if not re.fullmatch(r"([\w.-]+/)*[\w.-]*", self.prefix, re.ASCII) or ".." in self.prefix:
+            raise ValueError("`prefix` has letters, digits, `.`, `-`, `_` and single slashes between them")
+
+
 class NodeSettings(_Section, frozen=True):
     roles: Annotated[
         tuple[str, ...],
@@ -280,6 +325,8 @@ class Config(_Section, frozen=True):
     store: StoreSettings = StoreSettings()
     redis: RedisSettings = RedisSettings()
     node: NodeSettings = NodeSettings()
+
+    files: FileSettings = FileSettings()
     tracing: TracingSettings = TracingSettings()
     channels: dict[str, dict[str, dict[str, Any]]] = {}
     sinks: dict[str, dict[str, Any]] = {}

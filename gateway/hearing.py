@@ -157,15 +157,14 @@ class Hearing:
         store, recording = self._gateway.store, one.recording
         transcript = await store.heard_before(recording.digest)
         if transcript is None:
-            job = await self._job(one)
-            transcript = await pool.transcribe(job)
+            async with self._gateway.blobs.local(recording.digest) as path:
+                transcript = await pool.transcribe(await self._job(one, path))
         self._gateway.metrics.running(PART)
         await self._settle_heard(recording, transcript)
 
-    async def _job(self, one: ToHear) -> Job:
-        digest = one.recording.digest
+    async def _job(self, one: ToHear, file: Path) -> Job:
+        path, digest = str(file), one.recording.digest
         channel = self._gateway.channels.get((one.message.channel, one.message.account))
-        path = str(self._gateway.blobs.path(digest))
         languages = tuple(filter(None, [one.message.language or await self._language(one)]))
         if isinstance(channel, RecordsCalls):
             return Job(path=path, recording=digest, languages=languages, speakers=channel.speakers)

@@ -12,16 +12,15 @@ import logging
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
 from gateway import covering, wake
-from gateway.blobs import PIECE
 from gateway.context import Gateway
-from gateway.store.base import NO_COPY, Recording, StoreError, StoreUnavailable
+from gateway.intake import pieces_of
+from gateway.store.base import NO_COPY, NotFound, Recording, StoreError, StoreUnavailable
 from transcription.job import Copied, Copy, Limits
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ class Listening:
         digest = NO_COPY
         try:
             digest = await self._made(one)
-        except _Failed as err:
+        except (_Failed, NotFound) as err:
             log.warning("listening: there is no copy of recording %d/%d: %s", one.inbox_id, one.place, err)
         conversations = await self._gateway.store.settle_copy(one.digest, digest)
         if not conversations and digest != NO_COPY and not await self._gateway.store.blob_in_use(digest):
@@ -88,19 +87,20 @@ class Listening:
         """Make the copy and keep it; its digest."""
         assert one.transcript is not None
         speech = self._gateway.config.speech
-        folder = self._gateway.blobs.folder.parent
-        with TemporaryDirectory(prefix="copy-", dir=folder) as temporary:
+        blobs = self._gateway.blobs
+        with TemporaryDirectory(prefix="copy-", dir=self._gateway.data) as temporary:
             out = Path(temporary) / "copy.mp3"
-            await _run(
-                Copy(
-                    path=str(self._gateway.blobs.path(one.digest)),
-                    out=str(out),
-                    beeps=covering.spans(one.transcript),
-                    memory=speech.memory_mb * 1024**2,
-                    limits=Limits(size=speech.max_file, seconds=speech.max_hours * 3600),
+            async with blobs.local(one.digest) as path:
+                await _run(
+                    Copy(
+                        path=str(path),
+                        out=str(out),
+                        beeps=covering.spans(one.transcript),
+                        memory=speech.memory_mb * 1024**2,
+                        limits=Limits(size=speech.max_file, seconds=speech.max_hours * 3600),
+                    )
                 )
-            )
-            kept = await self._gateway.blobs.put(_file(out), name="copy.mp3", type="audio/mpeg", limit=speech.max_file)
+            kept = await blobs.put(pieces_of(out), name="copy.mp3", type="audio/mpeg", limit=speech.max_file)
         if kept.state != "kept":
             raise _Failed(kept.reason)
         return kept.digest
@@ -139,9 +139,3 @@ async def _run(copy: Copy) -> None:
         raise StoreUnavailable("there is no room for a copy")
     if done.bad:
         raise _Failed(done.bad)
-
-
-async def _file(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE):
-            yield piece

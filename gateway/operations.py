@@ -291,7 +291,7 @@ async def erase(gateway: Gateway, params: Params) -> Rows:
 
 
 async def _erase_one(gateway: Gateway, conversation: str) -> dict[str, Any]:
-    await asyncio.to_thread(call_file.forget, call_file.home(gateway.blobs.folder), conversation)
+    await asyncio.to_thread(call_file.forget, call_file.home(gateway.data), conversation)
     files = await gateway.store.blobs_of(conversation)
     changed = await gateway.store.erase(conversation, at=gateway.clock(), by="operator")
     for digest in files:

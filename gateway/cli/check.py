@@ -62,7 +62,15 @@ async def _connect(gateway: Gateway) -> list[Finding]:
     try:
         return [finding async for finding in _findings(gateway)]
     finally:
+        await gateway.blobs.close()
         await gateway.egress.close()
+
+
+async def _files(gateway: Gateway) -> Finding:
+    try:
+        return Finding(what="files", ok=True, detail=await gateway.blobs.check())
+    except StoreError as err:
+        return Finding(what="files", ok=False, detail=str(err))
 
 
 async def _findings(gateway: Gateway) -> AsyncIterator[Finding]:
@@ -75,6 +83,7 @@ async def _findings(gateway: Gateway) -> AsyncIterator[Finding]:
             yield Finding(what="/".join(key), ok=False, detail=f"{type(err).__name__}: {err}")
     for system in gateway.systems.values():
         yield await system.check(tools)
+    yield await _files(gateway)
     try:
         await gateway.store.open()
         await gateway.store.ping()

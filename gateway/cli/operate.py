@@ -222,6 +222,7 @@ async def perform_anywhere(loaded: Loaded, operation: str, params: Params) -> Ro
     try:
         return await perform(gateway, operation, params)
     finally:
+        await gateway.blobs.close()
         await gateway.egress.close()
         await gateway.store.close()
 

@@ -50,6 +50,8 @@ async def readyz(request: web.Request) -> web.Response:
     sick = [await _store(gateway), *_disk(gateway.blobs.folder), *(p for p in parts if p.name.startswith("worker:"))]
     troubles = {part.name: part.trouble for part in sick if part.trouble}
     stopped = {part.name: part.trouble for part in parts if part.name not in troubles}
+    if gateway.blobs.trouble:  # words are taken all the same, and the other nodes have the same trouble
+        stopped["files"] = gateway.blobs.trouble
     if not watches:
         return problem(503, "Not ready") if troubles else web.json_response({"status": "ready"})
     if not troubles:

@@ -12,7 +12,7 @@ from channels._api_messages import NewMessage
 from channels.api import MessageAccepted
 from channels.base import Invalid
 from gateway.store.base import Page, StoreError, StoreUnavailable
-from gateway.web import recordings
+from gateway.web import files, recordings
 from gateway.web.api_access import visible_conversation, visible_record
 from gateway.web.api_types import (
     AttachmentQuery,
@@ -141,12 +141,8 @@ async def get_attachment(call: Call) -> web.StreamResponse:
     digest = call.path["digest"]
     if digest not in await call.gateway.store.blobs_of(conversation.id):
         raise ProblemError(404)
-    path = call.gateway.blobs.path(digest)
-    if not await asyncio.to_thread(path.is_file):
-        raise ProblemError(404)
-    return web.FileResponse(
-        path, headers={"Content-Type": BYTES, "Content-Disposition": f'attachment; filename="{digest}"'}
-    )
+    headers = {"Content-Type": BYTES, "Content-Disposition": f'attachment; filename="{digest}"'}
+    return await files.send(call.http, digest, headers)
 
 
 _READ_ERRORS = (401, 403, 503)

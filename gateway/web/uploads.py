@@ -11,16 +11,14 @@ import base64
 import logging
 from collections.abc import AsyncIterator
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from channels.base import Request
 from channels.phone import Phone
-from gateway.blobs import PIECE
 from gateway.context import GATEWAY, Gateway
-from gateway.intake import accept
+from gateway.intake import accept, pieces_of
 from gateway.store.base import NotFound
 from gateway.uploads import TooMany, Upload, Uploads
 from gateway.web.doors import public_url, remote
@@ -52,8 +50,8 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 def setup(app: web.Application) -> None:
-    """Uploads lie in the data folder, beside the blobs."""
-    app[UPLOADS] = Uploads(app[GATEWAY].blobs.folder.parent / "uploads")
+    """Uploads lie in the data folder, on this node: what goes on with one comes here."""
+    app[UPLOADS] = Uploads(app[GATEWAY].data / "uploads")
     app.cleanup_ctx.append(_tidied)
 
 
@@ -155,7 +153,7 @@ async def _finish(http: web.Request, phone: Phone, upload: Upload) -> Upload:
     gateway, uploads = http.app[GATEWAY], http.app[UPLOADS]
     limit = gateway.config.speech.max_file
     name = upload.said.get("file", upload.said.get("filename", "recording"))
-    kept = await gateway.blobs.put(_file(uploads.path(upload.id)), name=name, type="", limit=limit)
+    kept = await gateway.blobs.put(pieces_of(uploads.path(upload.id)), name=name, type="", limit=limit)
     if kept.state != "kept":
         raise ProblemError(400, kept.reason)
     request = Request(url=public_url(http, gateway), remote=remote(http, gateway), at=gateway.clock())
@@ -204,9 +202,3 @@ def _expiry(http: web.Request, upload: Upload) -> dict[str, str]:
 
 def _answer(status: int, headers: dict[str, str]) -> web.Response:
     return web.Response(status=status, headers={"Tus-Resumable": VERSION, "Cache-Control": "no-store", **headers})
-
-
-async def _file(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE):
-            yield piece

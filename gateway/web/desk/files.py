@@ -13,6 +13,7 @@ from gateway.spoken import is_speech
 from gateway.store.base import Entry, NotFound
 from gateway.web.desk.guard import Visit, acts, json_response, reads
 from gateway.web.doors import pieces
+from gateway.web.files import send
 from gateway.web.problems import ProblemError
 
 #: Types that a browser may show in an <img> or <audio>; all else is bytes to save. SVG is a program, so not here.
@@ -75,7 +76,7 @@ async def download(visit: Visit) -> web.StreamResponse:
     entry, file = await named(visit)
     if entry.kind == "inbound" and await is_recording(visit, file):
         raise ProblemError(403, "A recording is listened to as a copy without covered numbers.", code="sealed")
-    return served(visit, file.digest, file.name, file.type if file.type in SHOWN else "application/octet-stream")
+    return await served(visit, file.digest, file.name, file.type if file.type in SHOWN else "application/octet-stream")
 
 
 async def named(visit: Visit) -> tuple[Entry, Attachment]:
@@ -97,11 +98,12 @@ async def is_recording(visit: Visit, file: Attachment) -> bool:
     return is_speech(file, calls=isinstance(channel, RecordsCalls))
 
 
-def served(visit: Visit, digest: str, name: str, type: str) -> web.FileResponse:
+async def served(visit: Visit, digest: str, name: str, type: str) -> web.StreamResponse:
     """A kept file as an answer (also parts of it: browsers seek so), which no page can be made of."""
-    return web.FileResponse(
-        visit.gateway.blobs.path(digest),
-        headers={
+    return await send(
+        visit.request,
+        digest,
+        {
             "Content-Type": type,
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(display_name(name), safe='')}",
             "X-Content-Type-Options": "nosniff",

@@ -83,7 +83,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
     recording = await _recording(visit)
     if recording.copy in ("", NO_COPY):
         raise NotFound("copy")
-    return served(visit, recording.copy, f"{recording.digest[:12]}.mp3", "audio/mpeg")
+    return await served(visit, recording.copy, f"{recording.digest[:12]}.mp3", "audio/mpeg")
 
 
 async def open_original(visit: Visit) -> web.Response:
@@ -107,7 +107,7 @@ async def original(visit: Visit) -> web.StreamResponse:
     if datetime.fromtimestamp(until, visit.gateway.clock().tzinfo) < visit.gateway.clock():
         raise ProblemError(403, "Open the original again.", code="forbidden")
     _, file = await named(visit)
-    return served(visit, file.digest, file.name, file.type)
+    return await served(visit, file.digest, file.name, file.type)
 
 
 def _named(visit: Visit, digest: str, until: int) -> str:

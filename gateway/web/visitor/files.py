@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.context import GATEWAY
 from gateway.web.doors import pieces, remote
+from gateway.web.files import send
 from gateway.web.problems import ProblemError
 from gateway.web.visitor import timeline, who
 from gateway.web.visitor.guard import GUARD
@@ -64,7 +65,7 @@ async def download(http: web.Request) -> web.StreamResponse:
     files = lines[0].attachments if lines and lines[0].seq == seq else ()
     if n >= len(files) or files[n].state != "kept":
         raise ProblemError(404, "there is no such file in this conversation")
-    return web.FileResponse(gateway.blobs.path(files[n].digest), headers=_harmless(files[n].name, files[n].type))
+    return await send(http, files[n].digest, _harmless(files[n].name, files[n].type))
 
 
 def _harmless(name: str, type: str) -> dict[str, str]:
