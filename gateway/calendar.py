@@ -23,6 +23,7 @@ class Calendar:
         self._holidays = frozenset(_day("company.holidays", d) for d in company.holidays)
         self._workdays = frozenset(_day("company.workdays", d) for d in company.workdays)
         self._open = lru_cache(maxsize=1000)(self._spans)
+        self._ahead = lru_cache(maxsize=100)(self._days_from)
 
     def open_at(self, at: datetime) -> bool:
         """Whether people are at work at ``at``."""
@@ -39,16 +40,18 @@ class Calendar:
 
     def spans(self, at: datetime, days: int = 10) -> tuple[tuple[datetime, datetime], ...]:
         """When people are at work from ``at`` on (UTC)."""
-        first = at.astimezone(self._zone).date()
-        found = (span for n in range(days) for span in self._open(first + timedelta(days=n)))
+        found = self._ahead(at.astimezone(self._zone).date(), days)
         return tuple((max(opens, at), closes) for opens, closes in found if closes > at)
 
     def _from(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
         first = start.astimezone(self._zone).date()
-        for n in range(HORIZON.days + 1):
-            for opens, closes in self._open(first + timedelta(days=n)):
+        for week in range(0, HORIZON.days + 1, 7):
+            for opens, closes in self._ahead(first + timedelta(days=week), 7):
                 if closes > start:
                     yield max(opens, start), closes
+
+    def _days_from(self, first: date, days: int) -> tuple[tuple[datetime, datetime], ...]:
+        return tuple(span for n in range(days) for span in self._open(first + timedelta(days=n)))
 
     def _spans(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
         """In UTC: a clock change inside a working day must not stretch a promise."""

@@ -16,6 +16,7 @@ class Keys:
             raise ValueError("the installation's secret has fewer than 32 characters; `allears init` makes a good one")
         self._secret = secret.encode()
         self._keys: dict[str, bytes] = {}
+        self._begun: dict[str, hmac.HMAC] = {}
 
     def key(self, purpose: str) -> bytes:
         """32 bytes for a purpose. Purposes are fixed words and names of the configuration, so all are kept."""
@@ -25,7 +26,11 @@ class Keys:
 
     def tag(self, purpose: str, text: str, length: int = 26) -> str:
         """An unguessable lower-case base32 tag of ``text``; ``length`` characters carry five bits each."""
-        digest = hmac.digest(self.key(purpose), text.encode(), "sha256")
+        if purpose not in self._begun:
+            self._begun[purpose] = hmac.new(self.key(purpose), digestmod="sha256")
+        mac = self._begun[purpose].copy()  # OpenSSL takes longer to begin than to hash a few words
+        mac.update(text.encode())
+        digest = mac.digest()
         # Five bytes are eight characters; base64.b32encode is Python and takes its time for every group.
         return base64.b32encode(digest[: -(-length // 8) * 5]).decode().lower().rstrip("=")[:length]
 
