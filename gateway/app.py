@@ -8,18 +8,19 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Protocol, TypeGuard
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
 from aiohttp import web
 
 from channels import base as channels
-from channels.base import Channel, Keyed, PullChannel, PushesOrPulls, Remembers, Secret
+from channels.base import Channel, Keyed, PullChannel, PushesOrPulls, Remembers, Secret, SharesToken
 from channels.phone import Phone
 from gateway.audiosocket import AudioSocket
 from gateway.blobs.configured import configured
 from gateway.calendar import Calendar
 from gateway.calls import CALLS
-from gateway.config import Loaded, channel_settings, sink_settings, system_settings
+from gateway.config import ConfigError, Loaded, channel_settings, line_of, sink_settings, system_settings
 from gateway.context import GATEWAY, Gateway, utc_now
 from gateway.desk.leases import Leases
 from gateway.egress import Egress
@@ -34,6 +35,7 @@ from gateway.listening import Listening
 from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
+from gateway.pace import Limits, LocalPace, Nodes, Pace
 from gateway.pull import Pull
 from gateway.reloading import Reloading
 from gateway.sinks import base as sinks
@@ -42,7 +44,7 @@ from gateway.store.base import Store
 from gateway.store.sqlite import SqliteStore
 from gateway.systems import System
 from gateway.tracing import tracing
-from gateway.wake import LocalWake
+from gateway.wake import MISSING, SURE, LocalWake
 from gateway.web import (
     callbacks,
     calls,
@@ -60,6 +62,9 @@ from gateway.web import (
     visitor,
 )
 
+if TYPE_CHECKING:
+    from gateway.redis.parts import Redis
+
 log = logging.getLogger(__name__)
 
 #: Seconds before a fallen worker starts again.
@@ -75,20 +80,24 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
     Calendar(config.company)  # a calendar that cannot be read must stop the start, not the first complaint
     keys = Keys(Secret(config.secret))
     store = store or SqliteStore(loaded.data / "allears.db", clock=clock)
+    metrics = Metrics()
+    redis = _redis(loaded, keys, metrics)
+    made = _channels(loaded, keys, store, redis)
     knowledge = loaded.path(config.bot.knowledge) if config.bot.knowledge else None
     rules = loaded.path(config.bot.rules) if config.bot.rules else None
     return Gateway(
         config=config,
         store=store,
-        wake=LocalWake(),
+        wake=redis.wake if redis else LocalWake(MISSING if config.store.url else SURE),
         blobs=configured(loaded, keys),
         data=loaded.data,
         egress=Egress(config.egress.allow),
         keys=keys,
-        metrics=Metrics(),
+        metrics=metrics,
         tracing=tracing(config.tracing, f"{socket.gethostname()}:{os.getpid()}"),
         shelf=loaded.path(config.speech.models),
-        channels=_channels(loaded, keys, store),
+        channels=made,
+        pace=_pace(Limits(made), Nodes(store, monotonic), redis),
         sinks=_sinks(loaded),
         systems={name: System(name, settings) for name, settings in system_settings(loaded)},
         knowledge=read_knowledge(knowledge),
@@ -138,7 +147,8 @@ async def _working(app: web.Application) -> AsyncIterator[None]:
     own: tuple[Worker, ...] = tuple(kind(gateway) for kind in kinds)
     phones = [channel for channel in gateway.channels.values() if isinstance(channel, Phone)]
     lines = [AudioSocket(app[CALLS], phone) for phone in phones if phone.audiosocket]
-    jobs: tuple[Worker, ...] = (*own, *watchers, *lines, *([app[CALLS]] if phones else []))
+    wakes = [gateway.wake] if isinstance(gateway.wake, Worker) else []
+    jobs: tuple[Worker, ...] = (*wakes, *own, *watchers, *lines, *([app[CALLS]] if phones else []))
     workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
     yield
     for worker in workers:
@@ -153,6 +163,7 @@ def _is_asked(channel: Channel) -> TypeGuard[PullChannel]:
     return isinstance(channel, PullChannel)
 
 
+@runtime_checkable
 class Worker(Protocol):
     """Something that works as long as the application lives."""
 
@@ -169,7 +180,22 @@ async def _kept_running(worker: Worker) -> None:
             await asyncio.sleep(RESTART_PAUSE)
 
 
-def _channels(loaded: Loaded, keys: Keys, store: Store) -> dict[tuple[str, str], Channel]:
+def _redis(loaded: Loaded, keys: Keys, metrics: Metrics) -> Redis | None:
+    if not loaded.config.redis.url:
+        return None
+    try:
+        from gateway.redis.parts import Redis  # its library is an extra
+    except ModuleNotFoundError as err:
+        problem = f"Redis needs `{err.name}`: pip install 'allears[redis]'"
+        raise ConfigError(problem, file=loaded.file, line=line_of(loaded.text, "redis.url"), key="redis.url") from err
+    return Redis(loaded.config.redis.url, keys, metrics)
+
+
+def _pace(limits: Limits, nodes: Nodes, redis: Redis | None) -> Pace:
+    return redis.pace(limits, monotonic, nodes) if redis else LocalPace(limits, monotonic, nodes=nodes)
+
+
+def _channels(loaded: Loaded, keys: Keys, store: Store, redis: Redis | None) -> dict[tuple[str, str], Channel]:
     made: dict[tuple[str, str], Channel] = {}
     for name, account, settings in channel_settings(loaded):
         channel = made[name, account] = channels.load(name)(account, settings)
@@ -177,6 +203,8 @@ def _channels(loaded: Loaded, keys: Keys, store: Store) -> dict[tuple[str, str],
             channel.use_key(keys.key(f"channel {name}/{account}"))
         if isinstance(channel, Remembers):
             channel.use_memory(StoreMemory(store, name))
+        if redis and isinstance(channel, SharesToken):
+            channel.use_token(redis.token(f"{name}/{account}"))
     return made
 
 

@@ -45,6 +45,7 @@ class Gateway:
     egress: Egress
     keys: Keys
     metrics: Metrics
+    pace: Pace
     channels: Mapping[tuple[str, str], Channel]
     """By (channel, account)."""
     sinks: Mapping[str, Sink]
@@ -62,8 +63,6 @@ class Gateway:
     """The folder of the speech models."""
     heard_live: dict[str, tuple[str, Transcript]] = field(default_factory=dict)
     """(conversation, transcript) of recordings, by digest, that were heard while they were spoken."""
-    pace: Pace | None = None
-    """The pace that several nodes share; None where this process sends alone."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from channels.base import Blocked, Channel, ChannelError, Outbound, Retry, Tells
 from gateway import action_calls, codes, receipts, roads, wake
 from gateway.context import Gateway
 from gateway.delivered import sent, to_a_person
-from gateway.pace import Limits, LocalPace, Room
+from gateway.pace import Room
 from gateway.retry import REPEAT_IN_DOUBT, after_error
 from gateway.store.base import NotFound, Send, SendResult, StoreError
 from gateway.tools import GatewayTools
@@ -57,7 +56,7 @@ class Outbox:
             codes.DESTINATION: self._codes.attempt,
         }
         self._running: set[asyncio.Task[None]] = set()
-        self._pace = gateway.pace or LocalPace(Limits(gateway.channels), time.monotonic)
+        self._pace = gateway.pace
         self._signals = wake.Listener()
 
     async def run(self) -> None:

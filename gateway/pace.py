@@ -6,11 +6,15 @@ long it takes until it is full again. An account that a platform has told to wai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from channels.base import Channel, Rate
+from gateway.store.base import Store, StoreError
 
+#: Seconds for which the number of nodes is not asked again.
+COUNTED = 5.0
 #: More lanes than this are not remembered: by then the oldest have long been free again.
 MAX_LANES = 10_000
 
@@ -59,6 +63,26 @@ def bucket(rate: Rate, share: int = 1) -> Bucket:
     return Bucket(max(1, rate.messages // share), rate.seconds / rate.messages * share)
 
 
+class Nodes:
+    """How many nodes work on a store, as far as is known: those that went are noticed after a few seconds."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store, self._clock = store, clock
+        self._count, self._until = 1, float("-inf")
+
+    async def __call__(self) -> int:
+        if self._clock() >= self._until:
+            with contextlib.suppress(StoreError):  # nothing can be claimed meanwhile either
+                self._count = max(1, await self._store.nodes())
+            self._until = self._clock() + COUNTED
+        return self._count
+
+
+async def one() -> int:
+    """The number of nodes where there is one process."""
+    return 1
+
+
 class Limits:
     """The rates of the configured accounts, by destination."""
 
@@ -80,7 +104,7 @@ def room(buckets: Mapping[str, Bucket], left: Mapping[str, float], resting: Mapp
 
 
 class LocalPace:
-    """The pace of a process that sends alone, or its share where ``nodes()`` send side by side.
+    """The pace of a process that sends alone, or its share where ``nodes()`` work side by side.
 
     ``clock`` gives seconds that only ever rise. ``empty``: begin without tokens, because somebody may just have used them.
     """
@@ -90,23 +114,23 @@ class LocalPace:
         limits: Limits,
         clock: Callable[[], float],
         *,
-        nodes: Callable[[], int] = lambda: 1,
+        nodes: Callable[[], Awaitable[int]] = one,
         empty: bool = False,
     ) -> None:
         self._limits, self._clock, self._nodes = limits, clock, nodes
+        self._empty = empty
         self._full_at: dict[str, float] = {}
         self._lanes: dict[str, float] = {}
         self._resting: dict[str, float] = {}
-        if empty:
-            now = clock()
-            self._full_at = {d: now + b.size * b.interval for d, b in self._buckets().items()}
 
     async def room(self) -> Room:
-        now = self._clock()
-        return room(self._buckets(), {d: max(0.0, at - now) for d, at in self._full_at.items()}, dict(self.resting()))
+        share = await self._share()
+        now, buckets = self._clock(), {d: bucket(rate, share) for d, rate in self._limits.accounts.items()}
+        return room(buckets, {d: max(0.0, at - now) for d, at in self._full_at.items()}, dict(self.resting()))
 
     async def take(self, sends: Sequence[tuple[str, str]]) -> list[float]:
-        return [self._take(destination, lane) for destination, lane in sends]
+        share = await self._share()
+        return [self._take(destination, lane, share) for destination, lane in sends]
 
     async def rest(self, destination: str, seconds: float) -> None:
         self._resting[destination] = max(self._resting.get(destination, 0.0), self._clock() + seconds)
@@ -117,13 +141,17 @@ class LocalPace:
         self._resting = {d: until for d, until in self._resting.items() if until > now}
         return ((d, until - now) for d, until in self._resting.items())
 
-    def _buckets(self) -> dict[str, Bucket]:
-        nodes = max(1, self._nodes())
-        return {d: bucket(rate, nodes) for d, rate in self._limits.accounts.items()}
+    async def _share(self) -> int:
+        """How many we share the rates with, ourselves included."""
+        share = await self._nodes()
+        if self._empty:
+            self._empty, now = False, self._clock()
+            buckets = {d: bucket(rate, share) for d, rate in self._limits.accounts.items()}
+            self._full_at = {d: now + b.size * b.interval for d, b in buckets.items()}
+        return share
 
-    def _take(self, destination: str, lane: str) -> float:
-        now, share = self._clock(), max(1, self._nodes())
-        at = now
+    def _take(self, destination: str, lane: str, share: int) -> float:
+        at = now = self._clock()
         if rate := self._limits.accounts.get(destination):
             at += _spend(self._full_at, destination, bucket(rate, share), at)
         if rate := self._limits.chats.get(destination):

@@ -9,10 +9,10 @@ emptied, the shared buckets begin empty. So the switch costs a pause, never a ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from gateway.keys import Keys
-from gateway.pace import Limits, LocalPace, Room, bucket, room
+from gateway.pace import Limits, LocalPace, Room, bucket, one, room
 from gateway.redis.link import Away, Link, Script
 
 #: Seconds after which the mark that buckets are known is made again.
@@ -77,10 +77,15 @@ if redis.call('PTTL', KEYS[1]) < ARGV[2] * 1000 then redis.call('PEXPIRE', KEYS[
 
 
 class SharedPace:
-    """:class:`gateway.pace.Pace` of several nodes. ``nodes()``: how many send now, ourselves included."""
+    """:class:`gateway.pace.Pace` of several nodes; ``nodes()`` says how many."""
 
     def __init__(
-        self, link: Link, limits: Limits, keys: Keys, clock: Callable[[], float], nodes: Callable[[], int] = lambda: 1
+        self,
+        link: Link,
+        limits: Limits,
+        keys: Keys,
+        clock: Callable[[], float],
+        nodes: Callable[[], Awaitable[int]] = one,
     ) -> None:
         self._link, self._limits, self._keys, self._clock, self._nodes = link, limits, keys, clock, nodes
         self._resting: dict[str, float] = {}

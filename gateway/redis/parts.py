@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from gateway.keys import Keys
 from gateway.metrics import Metrics
-from gateway.pace import Limits
+from gateway.pace import Limits, Nodes
 from gateway.redis.link import Link
 from gateway.redis.pace import SharedPace
 from gateway.redis.tokens import SharedToken
@@ -23,9 +22,9 @@ class Redis:
         self._link, self._keys = Link(address(url), f"allears:{{{keys.tag('redis', 'keys', 8)}}}"), keys
         self.wake = RedisWake(self._link, metrics)
 
-    def pace(self, limits: Limits, nodes: Callable[[], int]) -> SharedPace:
-        """The common pace; ``nodes()``: how many send now."""
-        return SharedPace(self._link, limits, self._keys, time.monotonic, nodes)
+    def pace(self, limits: Limits, clock: Callable[[], float], nodes: Nodes) -> SharedPace:
+        """The common pace."""
+        return SharedPace(self._link, limits, self._keys, clock, nodes)
 
     def token(self, account: str) -> SharedToken:
         """The access token of ``<channel>/<account>``."""

@@ -74,7 +74,11 @@ async def test_an_account_that_was_told_to_wait_rests_as_a_whole() -> None:
 
 async def test_of_several_nodes_each_has_its_share() -> None:
     clock, nodes = Clock(), 3
-    pace = LocalPace(limits(), clock, nodes=lambda: nodes)
+
+    async def count() -> int:
+        return nodes
+
+    pace = LocalPace(limits(), clock, nodes=count)
     assert (await pace.room()).at_most == {D: 1}
     assert await pace.take([(D, "a"), (D, "b"), (D, "c")]) == pytest.approx([0.0, 1.0, 2.0])
     nodes, clock.now = 1, 10.0

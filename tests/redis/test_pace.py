@@ -33,9 +33,13 @@ class Clock:
         return self.now
 
 
-def pace(of: Node, clock: Clock, nodes: int = 2) -> SharedPace:
+async def two_nodes() -> int:
+    return 2
+
+
+def pace(of: Node, clock: Clock) -> SharedPace:
     channels: dict[tuple[str, str], Any] = {("chat", "main"): Account()}
-    return SharedPace(of.link, Limits(channels), Keys(Secret("x" * 32)), clock, lambda: nodes)
+    return SharedPace(of.link, Limits(channels), Keys(Secret("x" * 32)), clock, two_nodes)
 
 
 @pytest.fixture
@@ -100,7 +104,7 @@ async def test_who_is_told_to_wait_tells_all(two: tuple[Node, Node]) -> None:
 
 async def test_while_redis_is_away_each_has_its_share(two: tuple[Node, Node], server: Redis) -> None:
     clock = Clock()
-    a, b = (pace(one, clock, nodes=2) for one in two)
+    a, b = (pace(one, clock) for one in two)
     await full(a)
     await a.rest("sink:tickets", 60.0)
     await b.room()

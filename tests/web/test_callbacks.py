@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from gateway.egress import Egress
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
 from gateway.metrics import Metrics
+from gateway.pace import Limits, LocalPace
 from gateway.sinks.jsonl import JsonlSettings, JsonlSink
 from gateway.sinks.webhook import WebhookSettings, WebhookSink
 from gateway.store.base import Outcome, Send
@@ -62,6 +64,7 @@ async def gateway(tmp_path: Path, knowledge: Knowledge, rules: Rules) -> AsyncIt
         egress=Egress(),
         keys=Keys(Secret("x" * 32)),
         metrics=Metrics(),
+        pace=LocalPace(Limits({}), monotonic),
         channels={},
         sinks={"crm": crm, "file": JsonlSink("file", JsonlSettings())},
         knowledge=knowledge,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from aiohttp import web
@@ -18,6 +19,7 @@ from gateway.egress import Egress
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
 from gateway.metrics import Metrics
+from gateway.pace import Limits, LocalPace
 from gateway.store.sqlite import SqliteStore
 from gateway.wake import LocalWake
 from gateway.web import health, problems
@@ -60,6 +62,7 @@ async def gateway(tmp_path: Path, knowledge: Knowledge, rules: Rules, clock: Clo
         egress=Egress(),
         keys=Keys(Secret("x" * 32)),
         metrics=Metrics(clock),
+        pace=LocalPace(Limits({}), monotonic),
         channels={},
         sinks={},
         knowledge=knowledge,
