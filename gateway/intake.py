@@ -29,6 +29,7 @@ async def accept(
     received_at: datetime,
     cursor: tuple[str, str, str] | None = None,
     memos: tuple[str, Sequence[Memo]] | None = None,
+    lease: tuple[str, int] | None = None,
 ) -> tuple[Accepted, ...]:
     """Write messages (with the pull cursor and memos), all or none; when this returns they are durable.
 
@@ -36,10 +37,11 @@ async def accept(
 
     Raises:
         StoreUnavailable: nothing was written; the platform must keep its copy.
+        Stale: nothing was written; another node has the ``lease`` (name, token) by now.
     """
     since = gateway.tracing.now()
     kept = [await _keep_raw(gateway, await _keep_files(gateway, message)) for message in messages]
-    accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor, memos=memos)
+    accepted = await gateway.store.append(kept, received_at=received_at, cursor=cursor, memos=memos, lease=lease)
     for message, done in zip(kept, accepted, strict=True):
         if message.delivery:  # a repeated one too: it may be that we ended between the two commits
             await told(gateway, message, done.conversation)

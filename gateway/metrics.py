@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
@@ -123,6 +124,13 @@ class Metrics:
         """A watcher of ``channel/account`` starts; the time without a look counts from now."""
         self._pulls[account] = Pull(self._clock())
         self._since_sweep.labels(account).set_function(lambda: self._clock() - self._pulls[account].swept_at)
+
+    def unwatched(self, account: str) -> None:
+        """Another node watches the account from now on, or none."""
+        if self._pulls.pop(account, None) is not None:
+            for gauge in (self._since_sweep, self._pull_waiting, self._pull_lag):
+                with suppress(KeyError):
+                    gauge.remove(account)
 
     def swept(self, account: str, *, waiting: int, trouble: str = "") -> None:
         """The watcher has looked at everything: ``waiting`` messages are known and not taken yet."""

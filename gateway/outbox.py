@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -16,7 +17,8 @@ from gateway.delivered import sent, to_a_person
 from gateway.pace import Room
 from gateway.retry import REPEAT_IN_DOUBT, after_error
 from gateway.store.base import NotFound, Send, SendResult, StoreError
-from gateway.tools import GatewayTools
+from gateway.store.sends import TAKEN_OVER
+from gateway.tools import GIVEN_UP, GatewayTools
 from gateway.tracing import Fact, cause_of
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 #: Looks for due rows at least this often, in seconds.
 POLL = 5.0
 STORE_PAUSE = 1.0
+#: Seconds that a claim is good for without asking again whose the conversation is.
+FRESH = 1.0
+#: Seconds that what is under way gets when the node stops.
+GRACE = 10.0
 #: How long an account rests that was told to wait, and not how long, in seconds.
 RETRY_PAUSE = 30.0
 
@@ -45,7 +51,7 @@ class Outbox:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._settings = gateway.config.outbox
-        self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock)
+        self._tools = GatewayTools(gateway.egress, gateway.blobs, gateway.clock, alive=gateway.store.alive)
         self._codes = codes.Codes(gateway, self._tools)
         self._carriers: Mapping[str, Carrier] = {
             CHANNEL: self._to_channel,
@@ -58,9 +64,10 @@ class Outbox:
         self._running: set[asyncio.Task[None]] = set()
         self._pace = gateway.pace
         self._signals = wake.Listener()
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Send for ever; cancel to stop. What was under way then is found again at the next start."""
+        """Send for ever; cancel to stop: what only waits for its pace goes back, what is under way gets :data:`GRACE`."""
         try:
             with self._gateway.wake.listen(wake.OUTBOX) as self._signals:
                 while True:
@@ -73,9 +80,16 @@ class Outbox:
                         continue
                     await self._signals.next(pause)
         finally:
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """What is not done in time is found again, by another node or at the next start."""
+        self._stopping.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=GRACE)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def drain(self) -> None:
         """Send all that is due now and wait for it (for tests and a graceful stop)."""
@@ -90,8 +104,9 @@ class Outbox:
         while (free := self._settings.parallel - len(self._running)) > 0:
             due = await self._gateway.store.claim_sends(free, self._gateway.clock(), at_most=room.at_most)
             waits = await self._pace.take([(send.destination, send.lane) for send in due])
+            now = _now()
             for send, wait in zip(due, waits, strict=True):
-                task = asyncio.create_task(self._carry(send, wait))
+                task = asyncio.create_task(self._carry(send, wait, now))
                 self._running.add(task)
                 task.add_done_callback(self._ended)
             if due:
@@ -111,13 +126,14 @@ class Outbox:
         pause = POLL if due is None else min(POLL, max(0.0, (due - self._gateway.clock()).total_seconds()))
         return min(pause, room.soonest) if busy else pause
 
-    async def _carry(self, send: Send, wait: float) -> None:
-        """One attempt after ``wait`` seconds, and what became of it, durably."""
-        if wait:
-            await asyncio.sleep(wait)
+    async def _carry(self, send: Send, wait: float, claimed: float) -> None:
+        """One attempt after ``wait`` seconds, and what became of it, durably. ``claimed``: the second in which it became ours."""
+        if wait and await self._stops_within(wait) and not send.interrupted:
+            await self._settle(send, SendResult(id=send.id, state="waiting", next_at=self._gateway.clock()))
+            return
         since = self._gateway.tracing.now()
         try:
-            result = await self._attempt(send)
+            result = await self._attempt(send, claimed)
         except Exception as err:  # a fault of a channel or sink must not stop the others' mail
             log.exception("outbox: row %d to %s failed", send.id, send.destination)
             result = self._failed(send, Unknown(type(err).__name__))
@@ -130,6 +146,12 @@ class Outbox:
             error=result.error.partition(":")[0],
         )
         await self._settle(send, result)
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
 
     async def _settle(self, send: Send, result: SendResult) -> None:
         while True:
@@ -151,7 +173,7 @@ class Outbox:
             await self._codes.tell(send, result.error)
         self._gateway.wake.signal(wake.DESK)
 
-    async def _attempt(self, send: Send) -> SendResult:
+    async def _attempt(self, send: Send, claimed: float) -> SendResult:
         waited = send.error.startswith(NO_NEWS)
         if send.interrupted and not waited and (pause := self._news_within(send)):
             return self._wait_for_news(send, pause, "the gateway stopped while this was being sent")
@@ -159,6 +181,10 @@ class Outbox:
             error = send.error if waited else "the gateway stopped while this was being sent"
             return SendResult(id=send.id, state="unknown", error=error)
         try:
+            if await self._taken_over(send, claimed):
+                return SendResult(id=send.id, state="superseded", error=TAKEN_OVER)
+            if not self._gateway.store.alive():
+                raise Retry(GIVEN_UP)
             return await self._carrier(send.destination)(send)
         except ChannelError as err:
             if isinstance(err, Unauthorized):
@@ -166,6 +192,16 @@ class Outbox:
             if isinstance(err, Retry) and err.everyone:
                 await self._pace.rest(send.destination, err.after or RETRY_PAUSE)
             return self._failed(send, err)
+
+    async def _taken_over(self, send: Send, claimed: float) -> bool:
+        """Whether the conversation has changed hands since the row was claimed, where that was not just now: it waited for its
+        pace, or the process stood still. Raises Retry while the store is away."""
+        if send.fence is None or not send.conversation or _now() - claimed < FRESH:
+            return False
+        try:
+            return (await self._gateway.store.conversation(send.conversation)).fence != send.fence
+        except StoreError as err:
+            raise Retry(f"whose the conversation is cannot be asked: {type(err).__name__}") from err
 
     def _carrier(self, destination: str) -> Carrier:
         kind, colon, _ = destination.partition(":")
@@ -250,3 +286,7 @@ class Outbox:
         row = await self._gateway.store.find_send(send.destination, key=send.key)
         if row is None or row.state != "sent":
             await to_a_person(self._gateway, send)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

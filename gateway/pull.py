@@ -14,7 +14,7 @@ import random
 from channels.base import ChannelError, Delivery, Inbound, PullChannel, Unauthorized
 from gateway.context import Gateway
 from gateway.intake import accept
-from gateway.store.base import StoreError, StoreUnavailable
+from gateway.store.base import Stale, StoreError, StoreUnavailable
 from gateway.tools import GatewayTools
 
 log = logging.getLogger(__name__)
@@ -28,12 +28,21 @@ LONGEST_REST = 3600.0
 
 
 class Pull:
-    """The watcher of one account; ``first`` and ``rest`` are its shortest pauses in seconds."""
+    """The watcher of one account; ``first`` and ``rest`` are its shortest pauses in seconds.
+
+    ``lease`` is the (name, token) that it watches under; every delivery is written with it.
+    """
 
     def __init__(
-        self, gateway: Gateway, channel: PullChannel, *, first: float = FIRST_PAUSE, rest: float = REST
+        self,
+        gateway: Gateway,
+        channel: PullChannel,
+        *,
+        lease: tuple[str, int] | None = None,
+        first: float = FIRST_PAUSE,
+        rest: float = REST,
     ) -> None:
-        self._gateway, self._channel = gateway, channel
+        self._gateway, self._channel, self._lease = gateway, channel, lease
         self._first, self._rest = first, rest
         self._account = f"{channel.name}/{channel.account}"
         self._part = f"intake:{self._account}"
@@ -41,7 +50,7 @@ class Pull:
         self._failures = 0
 
     async def run(self) -> None:
-        """Watch for ever; cancel to stop."""
+        """Watch for ever; cancel to stop. Raises :class:`Stale` when another node has the account by now."""
         self._gateway.metrics.pulling(self._account)
         while True:
             pause = await self._until_it_breaks()
@@ -53,6 +62,8 @@ class Pull:
         """Take deliveries until something fails; how long to wait then."""
         try:
             await self._watch()
+        except Stale:
+            raise
         except Unauthorized as err:
             self._gateway.metrics.stopped(self._part, str(err))
             log.error("pull: %s: the credentials are refused: %s", self._account, err)
@@ -79,6 +90,7 @@ class Pull:
 
         Raises:
             StoreUnavailable: nothing was written.
+            Stale: nothing was written, another node watches the account.
             ChannelError: the ack failed; the messages are safe and the channel will try it again.
         """
         await self._commit(delivery)
@@ -95,7 +107,7 @@ class Pull:
             return
         try:
             await self._accept(delivery, delivery.messages)
-        except StoreUnavailable:
+        except (Stale, StoreUnavailable):
             raise
         except Exception:  # one message that nobody can write must not hold up the others for ever
             log.exception("pull: %s: a delivery could not be written as a whole", self._account)
@@ -111,12 +123,13 @@ class Pull:
             received_at=self._gateway.clock(),
             cursor=None if delivery.cursor is None else (name, account, delivery.cursor),
             memos=(name, delivery.memos) if delivery.memos else None,
+            lease=self._lease,
         )
 
     async def _accept_or_set_aside(self, message: Inbound) -> None:
         try:
-            await accept(self._gateway, (message,), received_at=self._gateway.clock())
-        except StoreUnavailable:
+            await accept(self._gateway, (message,), received_at=self._gateway.clock(), lease=self._lease)
+        except (Stale, StoreUnavailable):
             raise
         except Exception as err:  # whatever it is, its bytes are kept where an operator sees them
             log.exception("pull: %s: message %s is set aside", self._account, message.external_id)

@@ -6,21 +6,36 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
-from channels.base import Answer, Attachment, Call, Refused, Socket
+from channels.base import Answer, Attachment, Call, Refused, Retry, Socket
 from gateway.blobs import Blobs
 from gateway.context import utc_now
 from gateway.egress import Egress
 from gateway.store.base import NotFound
 
+#: Why a node does not act: it stood still or was cut off from the store for so long that another may do it now.
+GIVEN_UP = "this node has lost touch with the store"
+
 
 class GatewayTools:
-    """Implements :class:`channels.base.Tools`."""
+    """Implements :class:`channels.base.Tools`. ``alive`` is asked before each call (:meth:`gateway.store.base.Store.alive`)."""
 
-    def __init__(self, egress: Egress, blobs: Blobs, clock: Callable[[], datetime] = utc_now) -> None:
-        self._egress, self._blobs, self._clock = egress, blobs, clock
+    def __init__(
+        self,
+        egress: Egress,
+        blobs: Blobs,
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._egress, self._blobs, self._clock, self._alive = egress, blobs, clock, alive
 
     async def http(self, call: Call) -> Answer:
-        """Make a call; see :meth:`gateway.egress.Egress.http` for what it raises."""
+        """Make a call; see :meth:`gateway.egress.Egress.http` for what it raises.
+
+        A node that may have been given up makes none: :class:`Retry`.
+        """
+        if not self._alive():
+            raise Retry(GIVEN_UP)
         return await self._egress.http(call)
 
     def socket(self, url: str) -> AbstractAsyncContextManager[Socket]:

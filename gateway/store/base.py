@@ -328,6 +328,14 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True):
     hash: str = ""
 
 
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease that a living node has; ``node`` is that node's number, ``mine`` whether it is this one."""
+
+    name: str
+    node: int
+    mine: bool
+
+
 SendState = Literal["waiting", "sending", "sent", "unknown", "dead", "superseded"]
 
 
@@ -614,6 +622,21 @@ class Store(Protocol):
 
     async def free_lease(self, name: str) -> None:
         """Give a lease back, if this node has it."""
+        ...
+
+    async def held_leases(self, prefix: str) -> tuple[Held, ...]:
+        """The leases that living nodes have and whose names begin with ``prefix``."""
+        ...
+
+    async def take_jobs(self, names: Sequence[str], most: int) -> tuple[str, ...]:
+        """Up to ``most`` of the jobs, in this order, that nobody has in hand; they are this node's until it frees them or dies.
+
+        A job is what need not be done twice and does no harm then: a file to fetch, a recording to hear.
+        """
+        ...
+
+    async def free_jobs(self, names: Sequence[str]) -> None:
+        """Take the hand off jobs, done or not. Raises nothing: with a lost connection they are free already."""
         ...
 
     # intake

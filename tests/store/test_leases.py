@@ -67,3 +67,21 @@ async def test_the_end_of_a_store_frees_its_leases(home: Home) -> None:
 async def test_a_node_knows_that_it_lives(store: Store) -> None:
     assert store.alive()
     assert await store.nodes() == 1
+
+
+async def test_leases_are_listed_by_their_beginning(store: Store) -> None:
+    await store.take_lease("watch:email/main")
+    await store.take_lease("watch:xmpp/main")
+    await store.take_lease("seat:channels/0")
+    assert [held.name for held in await store.held_leases("watch:")] == ["watch:email/main", "watch:xmpp/main"]
+    assert all(held.mine for held in await store.held_leases(""))
+    await store.free_lease("watch:email/main")
+    assert [held.name for held in await store.held_leases("watch:")] == ["watch:xmpp/main"]
+
+
+async def test_a_job_is_in_one_hand(store: Store) -> None:
+    assert await store.take_jobs(["a", "b", "c"], 2) == ("a", "b")
+    assert await store.take_jobs(["a", "b", "c"], 2) == ("c",)
+    await store.free_jobs(["a", "unknown"])
+    assert await store.take_jobs(["a", "b", "c"], 2) == ("a",)
+    assert await store.take_jobs([], 2) == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.store.base import Stale
+from gateway.store.base import Held, Stale
 from gateway.store.postgres.database import Connection
 from gateway.store.postgres.session import ALIVE
 
@@ -28,6 +28,15 @@ async def take(c: Connection, name: str, node: int) -> int | None:
 async def free(c: Connection, name: str, node: int) -> None:
     """Give a lease back; what is still under way with its token is too late."""
     await c.execute("UPDATE lease SET holder = $3, fence = fence + 1 WHERE name = $1 AND holder = $2", name, node, FREE)
+
+
+async def held(c: Connection, prefix: str, node: int) -> tuple[Held, ...]:
+    """The leases with this beginning that living nodes have."""
+    found = await c.fetch(
+        f"SELECT name, holder FROM lease WHERE starts_with(name, $1) AND holder IN ({ALIVE}) ORDER BY name",  # noqa: S608
+        prefix,
+    )
+    return tuple(Held(name=row["name"], node=row["holder"], mine=row["holder"] == node) for row in found)
 
 
 async def check(c: Connection, shown: Collection[Lease]) -> None:

@@ -127,6 +127,10 @@ class Session:
 
     # --- the connection
 
+    async def ask(self, work: Callable[[_Own], Awaitable[T]]) -> T:
+        """Run it on the node's own connection, which keeps the locks that it takes. Raises StoreUnavailable."""
+        return await self._do(work)
+
     async def _do(self, work: Callable[[_Own], Awaitable[T]]) -> T:
         """Run it on the session, to its end even when the caller is cancelled: half a query would end the session."""
         return await asyncio.shield(asyncio.ensure_future(self._in_turn(work)))

@@ -20,6 +20,7 @@ from gateway.store.base import (
     Entry,
     Gauges,
     Held,
+    Held,
     Instead,
     Joined,
     JournalLine,
@@ -57,6 +58,7 @@ from gateway.store.postgres import (
 )
 from gateway.store.postgres.database import CONNECTIONS, Database, Observer
 from gateway.store.postgres.group import Group
+from gateway.store.postgres.jobs import Jobs
 from gateway.store.postgres.session import Session, alive
 from normalizer.record import ComplaintRecord
 from transcription.base import Transcript
@@ -81,6 +83,7 @@ class PostgresStore:
         self._clock = clock
         self._database = Database(url, replica, connections, on_commit)
         self._session = Session(self._database)
+        self._jobs = Jobs(self._session)
         self._appends = Group(self._database)
 
     # --- life
@@ -119,6 +122,15 @@ class PostgresStore:
 
     async def free_lease(self, name: str) -> None:
         await self._database.write("free_lease", lambda c: leases.free(c, name, self._session.node))
+
+    async def held_leases(self, prefix: str) -> tuple[Held, ...]:
+        return await self._database.read(lambda c: leases.held(c, prefix, self._session.node))
+
+    async def take_jobs(self, names: Sequence[str], most: int) -> tuple[str, ...]:
+        return await self._jobs.take(names, most)
+
+    async def free_jobs(self, names: Sequence[str]) -> None:
+        await self._jobs.free(names)
 
     async def held_leases(self, prefix: str) -> tuple[Held, ...]:
         return await self._database.read(lambda c: leases.held(c, prefix, self._session.node))

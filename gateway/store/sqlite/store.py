@@ -21,6 +21,7 @@ from gateway.store.base import (
     DeskSession,
     Entry,
     Gauges,
+    Held,
     Instead,
     Joined,
     JournalLine,
@@ -151,6 +152,15 @@ class SqliteStore:
 
     async def free_lease(self, name: str) -> None:
         self._leases.free(name)
+
+    async def held_leases(self, prefix: str) -> tuple[Held, ...]:
+        return self._leases.held(prefix)
+
+    async def take_jobs(self, names: Sequence[str], most: int) -> tuple[str, ...]:
+        return self._leases.take_jobs(names, most)
+
+    async def free_jobs(self, names: Sequence[str]) -> None:
+        self._leases.free_jobs(names)
 
     # --- intake
 
