@@ -266,7 +266,8 @@ class NodeSettings(_Section, frozen=True):
         ),
     ] = ROLES
     processes: Annotated[
-        int, Meta(ge=1, le=256, description="Processes on this machine, on the same port; more than one needs PostgreSQL.")
+        int,
+        Meta(ge=1, le=256, description="Processes on this machine, on the same port; more than one needs PostgreSQL."),
     ] = 1
     watch: Annotated[
         str,
