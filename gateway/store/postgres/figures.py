@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from gateway.store import pages, rows
 from gateway.store.base import Gauges, LatestMessage, Tally
@@ -70,8 +71,6 @@ async def gauges(c: Connection, now: datetime) -> Gauges:
     def age(at: int | None) -> float:
         return 0.0 if at is None else max(0.0, (rows.micros(now) - at) / 1e6)
 
-    row = await c.fetchrow(_GAUGES)
-    assert row is not None
-    figures = dict(row)
-    ages = {name: age(figures.pop(name)) for name in ("oldest_open", "oldest_waiting")}
-    return Gauges(**figures, **ages)
+    (row,) = await c.fetch(_GAUGES)
+    figures: dict[str, Any] = dict(row)
+    return Gauges(**figures | {name: age(figures[name]) for name in ("oldest_open", "oldest_waiting")})

@@ -142,9 +142,8 @@ async def complaint_records(
         terms += f" AND r.status = ${len(values)}"
     if accounts is not None:
         values.append(all_kept("/".join(pair) for pair in accounts))
-        terms += (
-            f" AND (SELECT c.channel || '/' || c.account FROM conversation c WHERE c.n = r.conv) = ANY(${len(values)})"
-        )
+        of_account = "(SELECT c.channel || '/' || c.account FROM conversation c WHERE c.n = r.conv)"
+        terms += f" AND {of_account} = ANY(${len(values)})"
     found = await c.fetch(
         "SELECT v.body, r.opened_at, r.n FROM record r"  # noqa: S608
         " JOIN record_revision v ON v.number = r.number AND v.revision = r.revision"
@@ -152,7 +151,7 @@ async def complaint_records(
         " ORDER BY r.opened_at DESC, r.n DESC LIMIT $4",
         *values,
     )
-    return pages.page(found, limit, lambda r: rows.record(r[0]), lambda r: rows.cursor(r[1], r[2]))
+    return _page(found, limit, lambda r: rows.record(r[0]), lambda r: rows.cursor(r[1], r[2]))
 
 
 # --- the operator's ------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ async def advance(c: Connection, lanes: Iterable[str]) -> None:
 
 _STALE = "o.fence IS NOT NULL AND o.fence IS DISTINCT FROM c.fence"
 _DUE = (
-    f"SELECT {rows.SEND}, {_STALE} FROM {FROM}"  # noqa: S608 - our own columns
+    f"SELECT {rows.SEND}, {_STALE} AS stale FROM {FROM}"  # noqa: S608 - our own columns
     " WHERE o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= $1"
 )
 _TAKE = "FOR UPDATE OF o SKIP LOCKED"
@@ -114,27 +114,27 @@ async def _claim(c: Connection, node: int, limit: int, asked: str, at: int, dest
         due = await c.fetch(asked, at, limit - len(sends), destination)
         if not due:
             break
-        good = [_send(r) for r in due if not r[16]]
+        good = [_send(r) for r in due if not r["stale"]]
         await c.execute(
-            "UPDATE outbox SET state = 'sending', tries = tries + 1, next_at = NULL, holder = $2,"
+            "UPDATE outbox SET state = 'sending', tries = tries + 1, next_at = NULL, holder = $2,"  # noqa: S608
             f" held_at = {_SERVER_TIME.format('now()')} WHERE id = ANY($1::bigint[])",
             [s.id for s in good],
             node,
         )
         sends += (msgspec.structs.replace(s, state="sending", tries=s.tries + 1, next_at=None) for s in good)
-        if stale := [r for r in due if r[16]]:
+        if stale := [r for r in due if r["stale"]]:
             await _put_aside(c, stale)
     return sends
 
 
 async def _put_aside(c: Connection, stale: Sequence[asyncpg.Record]) -> None:
     """Rows of a former owner leave their lanes."""
-    lanes = [r[3] for r in stale]
+    lanes = [r["lane"] for r in stale]
     await lock(c, lanes)
     await c.execute(
         "UPDATE outbox SET state = 'superseded', next_at = NULL, interrupted = false,"
         " error = CASE WHEN tries > 0 THEN $2 ELSE $3 END WHERE id = ANY($1::bigint[])",
-        [r[0] for r in stale],
+        [r["id"] for r in stale],
         TAKEN_OVER_IN_DOUBT,
         TAKEN_OVER,
     )
@@ -148,7 +148,7 @@ async def interrupted(c: Connection, at: int, node: int) -> None:
     meanwhile. When the server starts, the nodes that live have lost theirs and get time to come back.
     """
     dead = await c.fetch(
-        "SELECT holder FROM (SELECT holder, max(held_at) AS held_at FROM outbox"
+        "SELECT holder FROM (SELECT holder, max(held_at) AS held_at FROM outbox"  # noqa: S608
         " WHERE state = 'sending' AND holder IS DISTINCT FROM $1 GROUP BY holder) AS h WHERE holder IS NULL OR"
         " (now() > pg_postmaster_start_time() + make_interval(secs => $2) OR held_at > "
         f"{_SERVER_TIME.format('pg_postmaster_start_time()')}) AND pg_try_advisory_xact_lock({NODE}, holder)",

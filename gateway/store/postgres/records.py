@@ -9,7 +9,7 @@ from gateway.store import cases, rows
 from gateway.store.base import JournalLine
 from gateway.store.journal import with_revision
 from gateway.store.postgres.database import Connection
-from gateway.store.postgres.text import shown
+from gateway.store.postgres.text import kept, read
 from normalizer.record import ComplaintRecord
 
 
@@ -38,7 +38,7 @@ async def write(
     await c.execute(
         "INSERT INTO record_revision (number, revision, body) VALUES ($1, $2, $3)", record.number, record.revision, body
     )
-    columns = [shown(value) if isinstance(value, str) else value for value in cases.columns(record)]
+    columns = [kept(value) if isinstance(value, str) else value for value in cases.columns(record)]
     n = await c.fetchval(
         f"INSERT INTO record AS r ({cases.COLUMNS}, conv)"  # noqa: S608 - our own columns
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
@@ -114,7 +114,7 @@ async def journal(c: Connection, number: str) -> tuple[JournalLine, ...]:
         f"SELECT {cases.JOURNAL} FROM journal WHERE number = $1 ORDER BY n",  # noqa: S608 - our own columns
         number,
     )
-    return tuple(cases.journal_line(r) for r in found)
+    return tuple(cases.journal_line(read(r)) for r in found)
 
 
 async def get(c: Connection, number: str) -> ComplaintRecord:
