@@ -585,6 +585,28 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     conversations_waiting: int
 
 
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things are kept, in whole months or years (UTC) before the running one; 0: for ever."""
+
+    raw_months: int = 0
+    """The platforms' own events."""
+    trace_months: int = 0
+    """Why the bot decided as it did."""
+    years: int = 0
+    """Conversations after their last case has ended; then their person is erased."""
+
+
+class Tidied(msgspec.Struct, frozen=True, kw_only=True):
+    """What went. ``events`` and ``traces`` count months where these lie in tables by month, else rows."""
+
+    events: int
+    traces: int
+    expired: int
+    """Keys, logins and codes whose time was over."""
+    erased: int
+    """Conversations."""
+
+
 View = Literal["waiting", "mine", "bot", "all", "closed"]
 
 
@@ -1002,6 +1024,13 @@ class Store(Protocol):
         """Remove a person's words, names and files' names from every table; keep counts, times and categories.
 
         The journal keeps its chain (bodies are replaced by their hashes). Returns how many rows changed.
+        """
+        ...
+
+    async def tidy(self, now: datetime, keep: Keep) -> Tidied:
+        """Let go of what is over, a little at a time so that nobody waits for it. One node at a time calls it, now and then.
+
+        A conversation is erased (as by :meth:`erase`) when it has no open case and nothing has happened in it for so long.
         """
         ...
 

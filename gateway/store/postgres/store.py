@@ -20,10 +20,10 @@ from gateway.store.base import (
     Entry,
     Gauges,
     Held,
-    Held,
     Instead,
     Joined,
     JournalLine,
+    Keep,
     LatestMessage,
     NewCode,
     NewSend,
@@ -35,6 +35,7 @@ from gateway.store.base import (
     Send,
     SendResult,
     Tally,
+    Tidied,
     ToFetch,
     ToHear,
     View,
@@ -47,6 +48,7 @@ from gateway.store.postgres import (
     flow,
     intake,
     joining,
+    keeping,
     leases,
     listings,
     memory,
@@ -92,6 +94,7 @@ class PostgresStore:
         try:
             await self._database.open()
             await self._session.open()
+            self._appends = Group(self._database)
         except BaseException:
             await self.close()
             raise
@@ -122,15 +125,6 @@ class PostgresStore:
 
     async def free_lease(self, name: str) -> None:
         await self._database.write("free_lease", lambda c: leases.free(c, name, self._session.node))
-
-    async def held_leases(self, prefix: str) -> tuple[Held, ...]:
-        return await self._database.read(lambda c: leases.held(c, prefix, self._session.node))
-
-    async def take_jobs(self, names: Sequence[str], most: int) -> tuple[str, ...]:
-        return await self._jobs.take(names, most)
-
-    async def free_jobs(self, names: Sequence[str]) -> None:
-        await self._jobs.free(names)
 
     async def held_leases(self, prefix: str) -> tuple[Held, ...]:
         return await self._database.read(lambda c: leases.held(c, prefix, self._session.node))
@@ -262,7 +256,7 @@ class PostgresStore:
         )
 
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
-        await self._database.write("settle_sends", lambda c: outbox.settle_all(c, results, self._now()))
+        await self._database.write("settle_sends", lambda c: outbox.settle_all(c, results, self._now(), self._session.node))
 
     async def find_send(
         self, destination: str, *, key: str = "", conversation: str = "", external_id: str = ""
@@ -504,6 +498,9 @@ class PostgresStore:
 
     async def erase(self, conversation: str, *, at: datetime, by: str) -> int:
         return await self._database.write("erase", lambda c: erase.erase(c, conversation, at=at, by=by))
+
+    async def tidy(self, now: datetime, keep: Keep) -> Tidied:
+        return await keeping.tidy(self._database, now, keep)
 
     async def find_person(self, needle: str) -> tuple[str, ...]:
         return await self._database.report(lambda c: listings.find_person(c, needle))

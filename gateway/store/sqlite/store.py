@@ -25,6 +25,7 @@ from gateway.store.base import (
     Instead,
     Joined,
     JournalLine,
+    Keep,
     LatestMessage,
     NewCode,
     NewSend,
@@ -37,6 +38,7 @@ from gateway.store.base import (
     SendResult,
     StoreUnavailable,
     Tally,
+    Tidied,
     ToFetch,
     ToHear,
     View,
@@ -58,6 +60,7 @@ from gateway.store.sqlite import (
     records,
     timeline,
 )
+from gateway.store.sqlite.keeping import Keeping
 from gateway.store.sqlite.leases import Leases
 from gateway.store.sqlite.readers import Readers
 from gateway.store.sqlite.writer import Observer, Writer
@@ -82,6 +85,7 @@ class SqliteStore:
         self._on_commit = on_commit
         self._claims = flow.Claims()
         self._leases = Leases()
+        self._keeping = Keeping()
         self._connection: sqlite3.Connection | None = None
         self._running: tuple[Writer, Readers] | None = None
 
@@ -529,6 +533,9 @@ class SqliteStore:
         changed = await self._do("erase", lambda c: erase.erase(c, conversation, at=at, by=by), long=True)
         await self._writer.checkpoint()  # the erased words still stand in the log until it starts anew
         return changed
+
+    async def tidy(self, now: datetime, keep: Keep) -> Tidied:
+        return await self._keeping.tidy(self._writer, self._readers, now, keep)
 
     async def find_person(self, needle: str) -> tuple[str, ...]:
         return await self._readers.far(lambda c: listings.find_person(c, needle))

@@ -54,7 +54,7 @@ async def test_one_process_per_file(path: Path) -> None:
         "asyncio.run(SqliteStore(Path(sys.argv[1])).open())"
     )
     other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)  # noqa: ASYNC221
-    assert "StoreUnavailable: process" in other.stderr
+    assert "Held: process" in other.stderr
     await fill(first, message(1))
     await first.close()
     await second.open()

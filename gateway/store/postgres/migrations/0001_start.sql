@@ -50,6 +50,8 @@ CREATE INDEX conversation_phone ON conversation (replace(replace(sender_phone, '
     WHERE sender_phone <> '';
 CREATE INDEX conversation_record ON conversation (record) WHERE record IS NOT NULL;
 CREATE INDEX conversation_erased ON conversation (erased_at) WHERE erased_at IS NOT NULL;
+CREATE INDEX conversation_ended ON conversation (active_at)
+    WHERE erased_at IS NULL AND (record IS NULL OR status IN ('resolved', 'closed', 'withdrawn'));
 CREATE INDEX conversation_lease ON conversation (lease_until) WHERE lease_until IS NOT NULL;
 
 CREATE TABLE inbox (
