@@ -182,8 +182,14 @@ def _template() -> str:
 
 
 def _on_server(statement: str) -> None:
+    execute(server_url(), statement)
+
+
+def execute(url: str, statement: str) -> None:
+    """Run a statement in a database, past every store."""
+
     async def run() -> None:
-        connection = await asyncpg.connect(server_url())
+        connection = await asyncpg.connect(url)
         try:
             await connection.execute(statement)
         finally:

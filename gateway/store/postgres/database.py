@@ -21,6 +21,8 @@ Phase = Literal["before", "after"]
 Observer = Callable[[Sequence[str], Phase], None]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: A table that stands while an embedded store is being copied here.
+MOVING = "moving"
 #: Connections of one process where nothing is said.
 CONNECTIONS = 10
 #: Seconds to get a connection, and for one statement.
@@ -85,16 +87,21 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._replica: asyncpg.Pool[asyncpg.Record] | None = None
 
-    async def open(self) -> None:
-        """Connect and bring the schema up to date.
+    async def open(self, *, moving: bool = False) -> None:
+        """Connect and bring the schema up to date. ``moving``: for who brings an embedded store here.
 
-        Raises StoreUnavailable (with what to do), or StoreError when the server would lose what it has confirmed.
+        Raises StoreUnavailable (with what to do), or StoreError when the server would lose what it has confirmed, or a
+        move into this database is not finished.
         """
         with translated():
             self._pool = await self._connect_all(self._url)
             async with self._pool.acquire() as connection:
                 await _check_durability(connection)
                 await migrate(connection, migrations.read(MIGRATIONS))
+                if not moving and await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", MOVING):
+                    raise StoreError(
+                        "an embedded store is being moved into this database: wait for `allears migrate`, or run it again"
+                    )
             if self._replica_url:
                 self._replica = await self._connect_all(self._replica_url)
 
