@@ -21,6 +21,7 @@ from msgspec import Meta
 from bot.decision import Company
 from channels import base as channels
 from channels.base import Secret
+from gateway.redis import url as redis_url
 from gateway.sinks import base as sinks
 from gateway.systems import SystemSettings
 
@@ -192,12 +193,17 @@ class StoreSettings(_Section, frozen=True):
 
 class RedisSettings(_Section, frozen=True):
     url: Annotated[
-        str,
+        Secret,
         Meta(
-            description="Redis that wakes the other nodes at once and shares rates with them: `redis://host:6379/0`, `rediss://…`; "
-            "empty where there is one process."
+            description="Redis that wakes the other nodes at once and shares rates with them: `redis://host:6379/0`, `rediss://…`, "
+            "`redis+sentinel://host1,host2/service/0`, `redis+cluster://host1,host2`; empty where there is one process. See "
+            "[redis.md](redis.md)."
         ),
-    ] = ""
+    ] = Secret("")
+
+    def __post_init__(self) -> None:
+        if self.url:
+            redis_url.address(self.url)
 
 
 class TracingSettings(_Section, frozen=True):

@@ -10,7 +10,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from channels.base import Finding
 
 #: Topics. A conversation's own is ``conversation(id)``.
 INBOX = "inbox"
@@ -85,6 +87,15 @@ class Wake(Protocol):
 
     def listen(self, *topics: str) -> Any:
         """A context manager that gives a :class:`Listener`."""
+        ...
+
+
+@runtime_checkable
+class Connects(Protocol):
+    """A wake that needs a server."""
+
+    async def check(self) -> Finding:
+        """Whether it answers, without side effects."""
         ...
 
 

@@ -15,6 +15,7 @@ from gateway.context import Gateway
 from gateway.serve import address
 from gateway.store.base import StoreError
 from gateway.tools import GatewayTools
+from gateway.wake import Connects
 
 
 def add(subparsers: Any) -> None:
@@ -84,6 +85,8 @@ async def _findings(gateway: Gateway) -> AsyncIterator[Finding]:
     for system in gateway.systems.values():
         yield await system.check(tools)
     yield await _files(gateway)
+    if isinstance(gateway.wake, Connects):
+        yield await gateway.wake.check()
     try:
         await gateway.store.open()
         await gateway.store.ping()

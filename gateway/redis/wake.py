@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from channels.base import Finding
 from gateway.metrics import Metrics
 from gateway.redis.link import FAULTS, Away, Link, Script, until_one_ends
 from gateway.redis.shown import BEAT, Shown, channel, message
@@ -77,6 +78,16 @@ class RedisWake:
     def _changed(self, topics: tuple[str, ...]) -> None:
         self._work.changed.set()
         self._shown.changed(topics)
+
+    async def check(self) -> Finding:
+        """Whether Redis answers, for ``allears check --connect``."""
+        try:
+            await self._link.connect()
+        except FAULTS as err:
+            return Finding(what="redis", ok=False, detail=f"{type(err).__name__}: {err}")
+        finally:
+            await self._link.close()
+        return Finding(what="redis", ok=True, detail="answers")
 
     async def run(self) -> None:
         """Keep connected for ever; cancel to stop."""

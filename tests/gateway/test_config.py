@@ -35,6 +35,7 @@ def read_all(path: Path) -> None:
         (GOOD + "\n[company]\nnaem = 'x'\n", 4, "company.naem"),
         (GOOD + "[desk]\nlease_minutes = 0\n", 3, "desk.lease_minutes"),
         (GOOD + "[outbox\n", 2, ""),
+        (GOOD + "[redis]\nurl = 'redis://:word@a,b'\n", 2, "redis"),
         ("\n\nsecret = 'short'\n", 3, "secret"),
         (GOOD + "[channels.pigeon.main]\n", 2, "channels.pigeon"),
         (GOOD + "[channels.webchat.shop]\nsite_key = 'x'\n", 3, "channels.webchat.shop.site_key"),
