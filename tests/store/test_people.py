@@ -184,10 +184,10 @@ async def test_sessions(store: Store, clock: Clock) -> None:
 async def test_once(store: Store, clock: Clock) -> None:
     soon = START + timedelta(minutes=10)
     kept = await asyncio.gather(*(store.put_once("link", "k", b"%d" % n, expires_at=soon) for n in range(4)))
-    assert set(kept) == {b"0"}
+    assert len(set(kept)) == 1
     assert await store.put_once("other", "k", b"9", expires_at=soon) == b"9"
     taken = await asyncio.gather(*(store.take_once("link", "k", clock.now) for _ in range(4)))
-    assert sorted(t for t in taken if t) == [b"0"]
+    assert [t for t in taken if t] == kept[:1]
     assert await store.take_once("other", "k", soon) is None
     await store.put_once("link", "again", b"1", expires_at=soon)
     clock.turn(minutes=10)

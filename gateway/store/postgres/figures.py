@@ -42,10 +42,13 @@ async def fold(c: Connection, before_day: int) -> int:
 
 
 async def latest_messages(c: Connection) -> tuple[LatestMessage, ...]:
+    """Only for an account that has had none since its rows were copied from an embedded store, all rows are looked at."""
     found = await c.fetch(
         "SELECT l.channel, l.account, i.provider_at, i.received_at FROM"
-        " (SELECT channel, account, max(latest) AS id FROM tally GROUP BY channel, account) l"
-        ' JOIN inbox i ON i.id = l.id ORDER BY l.channel COLLATE "C", l.account COLLATE "C"'
+        " (SELECT channel, account, max(latest) AS id FROM tally GROUP BY channel, account HAVING sum(recorded) > 0) l"
+        " JOIN inbox i ON i.id = CASE WHEN l.id > 0 THEN l.id ELSE (SELECT max(m.id) FROM conversation c JOIN inbox m"
+        " ON m.conv = c.n WHERE c.channel = l.channel AND c.account = l.account) END"
+        ' ORDER BY l.channel COLLATE "C", l.account COLLATE "C"'
     )
     return tuple(
         LatestMessage(channel=r[0], account=r[1], provider_at=rows.when(r[2]), received_at=rows.when(r[3]))

@@ -99,10 +99,13 @@ WITH line AS (
     FROM unnest($3::bigint[], $4::bigint[], $11::bytea[]) r (conv, seq, body) JOIN line USING (conv, seq)
     WHERE r.body <> ''
 ), counted AS (
-    INSERT INTO tally AS t (day, channel, account, recorded, duplicates)
-    SELECT * FROM unnest($12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bigint[])
+    INSERT INTO tally AS t (day, channel, account, recorded, duplicates, latest)
+    SELECT b.day, b.channel, b.account, b.recorded, b.duplicates, coalesce(line.id, 0)
+    FROM unnest($12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+        b (day, channel, account, recorded, duplicates, conv, seq) LEFT JOIN line USING (conv, seq)
     ON CONFLICT (day, channel, account, slot)
-    DO UPDATE SET recorded = t.recorded + excluded.recorded, duplicates = t.duplicates + excluded.duplicates
+    DO UPDATE SET recorded = t.recorded + excluded.recorded, duplicates = t.duplicates + excluded.duplicates,
+        latest = greatest(t.latest, excluded.latest)
 )
 UPDATE conversation c SET
     last_seq = k.seq,
@@ -111,7 +114,7 @@ UPDATE conversation c SET
     unanswered = c.unanswered + k.asked,
     waiting_since = CASE WHEN k.asked > 0 THEN coalesce(c.waiting_since, k.first_at) ELSE c.waiting_since END,
     window_closes_at = greatest(c.window_closes_at, k.closes_at)
-FROM unnest($17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[])
+FROM unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::text[], $23::bigint[], $24::bigint[], $25::bigint[])
     k (n, seq, last_at, text, asked, first_at, closes_at)
 WHERE c.n = k.n
 """
@@ -139,13 +142,15 @@ async def _write(c: Connection, group: lines.Numbering) -> None:
         for _, home in group.touched
         if home.fresh is None
     ]
+    last = {(n.received_at // rows.DAY, n.message.inbound.channel, n.message.inbound.account): n for n in group.new}
+    ends = {bucket: (line.conv, line.seq) for bucket, line in last.items()}
     counted = [
-        (*bucket, group.recorded[bucket], group.duplicates[bucket])
+        (*bucket, group.recorded[bucket], group.duplicates[bucket], *ends.get(bucket, (0, 0)))
         for bucket in sorted({*group.recorded, *group.duplicates})
     ]
     if counted:
         new = [_row(line) for line in group.new]
-        await c.execute(_WRITE, *_columns(new, 11), *_columns(counted, 5), *_columns(known, 7))
+        await c.execute(_WRITE, *_columns(new, 11), *_columns(counted, 7), *_columns(known, 7))
     if group.blobs:
         await use_blobs(c, group.blobs)
     if group.elsewhere:
