@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from channels import base as channels
-from channels.base import Channel, Keyed, PullChannel, PushesOrPulls, Remembers, Secret, SharesToken
-from channels.phone import Phone
-from gateway.audiosocket import AudioSocket
+from channels.base import Channel, Keyed, Remembers, Secret, SharesToken
 from gateway.blobs.configured import configured
 from gateway.calendar import Calendar
 from gateway.calls import CALLS
 from gateway.config import ConfigError, Loaded, channel_settings, line_of, sink_settings, system_settings
 from gateway.context import GATEWAY, Gateway, utc_now
-from gateway.desk.leases import Leases
 from gateway.egress import Egress
-from gateway.fetching import Fetching
-from gateway.flow import Flow
-from gateway.hearing import Hearing
-from gateway.housekeeping import Housekeeping
 from gateway.keys import Keys
 from gateway.library import read_knowledge, read_rules
-from gateway.linking import Linking
-from gateway.listening import Listening
 from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
-from gateway.outbox import Outbox
 from gateway.pace import Limits, LocalPace, Nodes, Pace
-from gateway.pull import Pull
-from gateway.reloading import Reloading
 from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
 from gateway.store.base import Store
-from gateway.store.sqlite import SqliteStore
+from gateway.stores import store_of
 from gateway.systems import System
 from gateway.tracing import tracing
 from gateway.wake import MISSING, SURE, LocalWake
@@ -61,17 +48,13 @@ from gateway.web import (
     uploads,
     visitor,
 )
+from gateway.workers import kept_running, workers
 
 if TYPE_CHECKING:
     from gateway.redis.parts import Redis
 
-log = logging.getLogger(__name__)
-
-#: Seconds before a fallen worker starts again.
-RESTART_PAUSE = 1.0
-
-#: The areas of the web server; the doors come from the configured channels.
-AREAS = (static, visitor, rest, openapi, desk, status, callbacks, health, control, recordings, uploads, calls)
+#: The areas of the web server; the doors come from the configured channels, the pages for watchers are on every node.
+AREAS = (static, visitor, rest, openapi, desk, status, callbacks, control, recordings, uploads, calls)
 
 
 def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Store | None = None) -> Gateway:
@@ -79,7 +62,7 @@ def assemble(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: 
     config = loaded.config
     Calendar(config.company)  # a calendar that cannot be read must stop the start, not the first complaint
     keys = Keys(Secret(config.secret))
-    store = store or SqliteStore(loaded.data / "allears.db", clock=clock)
+    store = store or store_of(loaded, clock)
     metrics = Metrics()
     redis = _redis(loaded, keys, metrics)
     made = _channels(loaded, keys, store, redis)
@@ -114,19 +97,34 @@ def build(loaded: Loaded, *, clock: Callable[[], datetime] = utc_now, store: Sto
 
 
 def application(gateway: Gateway) -> web.Application:
-    """The application around a gateway's parts."""
+    """The application around a gateway's parts: what its roles say."""
     app = web.Application(client_max_size=gateway.config.limits.body)
     app[GATEWAY] = gateway
     problems.install(app)
-    app.add_routes(doors.routes(gateway))
+    if "web" in gateway.config.node.roles:
+        _serve_the_web(app)
+    app.add_routes(health.routes())
+    app.cleanup_ctx.append(_opened)
+    app.cleanup_ctx.append(_working)
+    return app
+
+
+def _serve_the_web(app: web.Application) -> None:
+    app.add_routes(doors.routes(app[GATEWAY]))
     visitor.setup(app)
     desk.setup(app)
     uploads.setup(app)
     calls.setup(app)
     for area in AREAS:
         app.add_routes(area.routes())
-    app.cleanup_ctx.append(_opened)
-    app.cleanup_ctx.append(_working)
+
+
+def watch_application(gateway: Gateway) -> web.Application:
+    """The pages for machines that watch, alone, beside a gateway that runs."""
+    app = web.Application()
+    app[GATEWAY] = gateway
+    problems.install(app)
+    app.add_routes(health.routes())
     return app
 
 
@@ -141,43 +139,11 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _working(app: web.Application) -> AsyncIterator[None]:
-    gateway = app[GATEWAY]
-    watchers = [Pull(gateway, channel) for channel in gateway.channels.values() if _is_asked(channel)]
-    kinds = (Flow, Fetching, Hearing, Listening, Outbox, Leases, Housekeeping, Linking, Reloading)
-    own: tuple[Worker, ...] = tuple(kind(gateway) for kind in kinds)
-    phones = [channel for channel in gateway.channels.values() if isinstance(channel, Phone)]
-    lines = [AudioSocket(app[CALLS], phone) for phone in phones if phone.audiosocket]
-    wakes = [gateway.wake] if isinstance(gateway.wake, Worker) else []
-    jobs: tuple[Worker, ...] = (*wakes, *own, *watchers, *lines, *([app[CALLS]] if phones else []))
-    workers = [asyncio.create_task(_kept_running(job)) for job in jobs]
+    running = [asyncio.create_task(kept_running(job)) for job in workers(app[GATEWAY], app.get(CALLS))]
     yield
-    for worker in workers:
+    for worker in running:
         worker.cancel()
-    await asyncio.gather(*workers, return_exceptions=True)
-
-
-def _is_asked(channel: Channel) -> TypeGuard[PullChannel]:
-    """Whether a watcher has to ask the platform of this account."""
-    if isinstance(channel, PushesOrPulls):
-        return channel.pulling
-    return isinstance(channel, PullChannel)
-
-
-@runtime_checkable
-class Worker(Protocol):
-    """Something that works as long as the application lives."""
-
-    async def run(self) -> None: ...
-
-
-async def _kept_running(worker: Worker) -> None:
-    """A worker that falls over is started again: what it was doing is still in the store."""
-    while True:
-        try:
-            await worker.run()
-        except Exception:  # any fault: the alternative is a gateway that takes in and never answers
-            log.exception("%s fell over and starts again", type(worker).__name__)
-            await asyncio.sleep(RESTART_PAUSE)
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 def _redis(loaded: Loaded, keys: Keys, metrics: Metrics) -> Redis | None:

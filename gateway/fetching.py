@@ -17,6 +17,7 @@ from channels.base import Call, ChannelError, FetchesFiles, RecordsCalls, Refuse
 from gateway import wake
 from gateway.context import Gateway
 from gateway.events import event_sends, events_between
+from gateway.jobs import LOOK, done, in_hand
 from gateway.spoken import SPEECH
 from gateway.store.base import Conflict, JournalLine, NewSend, NotFound, StoreError, StoreUnavailable, ToFetch
 from gateway.tools import GatewayTools
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Looks for work at least this often, in seconds.
 POLL = 5.0
+#: What is due and was not begun is in another node's hand: so many seconds until it is looked at again.
+AGAIN = 1.0
 #: Files at once.
 PARALLEL = 4
 #: Seconds before the next try, a day in all: platforms keep their files for hours or days.
@@ -66,9 +69,9 @@ class Fetching:
         self._running = {place: task for place, task in self._running.items() if not task.done()}
         room = PARALLEL - len(self._running)
         if room > 0:
-            due = await self._store.files_to_fetch(room, self._gateway.clock(), besides=tuple(self._running))
-            for one in due:
-                self._running[one.inbox_id, one.place] = asyncio.create_task(self._one(one))
+            due = await self._store.files_to_fetch(LOOK * room, self._gateway.clock(), besides=tuple(self._running))
+            for name, one in await in_hand(self._store, "fetch", {f"{d.inbox_id}/{d.place}": d for d in due}, room):
+                self._running[one.inbox_id, one.place] = asyncio.create_task(done(self._store, name, self._one(one)))
         for one in await self._store.files_to_file(PARALLEL):
             await self._file(one)
 
@@ -80,7 +83,7 @@ class Fetching:
         due = await self._store.next_fetch_at()
         if due is None or len(self._running) >= PARALLEL:
             return POLL
-        return min(POLL, max(0.05, (due - self._gateway.clock()).total_seconds()))
+        return min(POLL, max(AGAIN, (due - self._gateway.clock()).total_seconds()))
 
     # one file
 

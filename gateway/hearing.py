@@ -16,6 +16,7 @@ from pathlib import Path
 from channels.base import ChannelError, RecordsCalls, Refused, Unauthorized
 from gateway import wake
 from gateway.context import Gateway
+from gateway.jobs import LOOK, done, in_hand
 from gateway.store.base import NotFound, Recording, StoreError, StoreUnavailable, ToHear
 from transcription.base import AudioError, ModelError, SpeechError, Transcript
 from transcription.job import CALL, Job, Limits
@@ -68,16 +69,18 @@ class Hearing:
         room = 2 * (self._pool.size if self._pool else 1) - len(self._running)
         if room <= 0:
             return
-        waiting = await self._gateway.store.recordings_to_hear(room, besides=tuple(self._running))
+        waiting = await self._gateway.store.recordings_to_hear(LOOK * room, besides=tuple(self._running))
         if not waiting:
             return
         pool = await self._ready()
         if pool is None:
             await self._let_go(now)
             return
-        for one in waiting:
+        store = self._gateway.store
+        # By its bytes: the same recording need not be heard by two nodes, whoever sent it.
+        for name, one in await in_hand(store, "hear", {one.recording.digest: one for one in waiting}, room):
             place = (one.recording.inbox_id, one.recording.place)
-            self._running[place] = asyncio.create_task(self._one(one, pool))
+            self._running[place] = asyncio.create_task(done(store, name, self._one(one, pool)))
 
     async def idle(self) -> None:
         """Wait until nothing is being heard."""

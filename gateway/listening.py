@@ -20,6 +20,7 @@ import msgspec
 from gateway import covering, wake
 from gateway.context import Gateway
 from gateway.intake import pieces_of
+from gateway.jobs import LOOK, done, in_hand
 from gateway.store.base import NO_COPY, NotFound, Recording, StoreError, StoreUnavailable
 from transcription.job import Copied, Copy, Limits
 
@@ -61,15 +62,16 @@ class Listening:
         Raises:
             StoreError, OSError: the disk is full or the store away; what has no copy yet gets it later.
         """
-        waiting = await self._gateway.store.recordings_to_copy(
-            self._gateway.config.speech.workers or os.cpu_count() or 1
-        )
-        by_digest = {one.digest: one for one in waiting}
+        store, room = self._gateway.store, self._gateway.config.speech.workers or os.cpu_count() or 1
+        waiting = await store.recordings_to_copy(LOOK * room)
+        ours = await in_hand(store, "copy", {one.digest: one for one in waiting}, room)
         self._gateway.metrics.beat("listening", silence=2 * LONGEST)
-        done = await asyncio.gather(*(self._copy(one) for one in by_digest.values()), return_exceptions=True)
-        if faults := [one for one in done if isinstance(one, BaseException)]:
+        ended = await asyncio.gather(
+            *(done(store, name, self._copy(one)) for name, one in ours), return_exceptions=True
+        )
+        if faults := [one for one in ended if isinstance(one, BaseException)]:
             raise faults[0]
-        return len(waiting)
+        return len(ours)
 
     async def _copy(self, one: Recording) -> None:
         digest = NO_COPY

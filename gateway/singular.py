@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.context import Gateway
 from gateway.store.base import Stale, Store, StoreError
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LOOK = 2.0
 
 
+@runtime_checkable
 class Worker(Protocol):
     """Something that works as long as the application lives."""
 

@@ -20,11 +20,10 @@ from gateway import bundle, config
 from gateway.app import assemble
 from gateway.cli import options
 from gateway.config import Loaded
-from gateway.context import utc_now
 from gateway.keys import Keys
 from gateway.operations import OPERATIONS, OperationError, Params, Rows, perform
 from gateway.store.base import StoreUnavailable
-from gateway.store.sqlite import SqliteStore
+from gateway.stores import is_shared, store_of
 from gateway.web.control import PREFIX, PURPOSE, WHO
 
 #: How long the running server may take for an operation, in seconds.
@@ -213,10 +212,12 @@ def _expand(ids: list[str]) -> list[int]:
 
 async def perform_anywhere(loaded: Loaded, operation: str, params: Params) -> Rows:
     """Run an operation on the store, or in the server that holds it. Raises :class:`OperationError`."""
-    store = SqliteStore(loaded.data / "allears.db", clock=utc_now)
+    store = store_of(loaded)
     try:
         await store.open()
     except StoreUnavailable as err:
+        if is_shared(loaded):
+            raise OperationError(str(err)) from err
         return await _ask_server(loaded, operation, params, err)
     gateway = assemble(loaded, store=store)
     try:
