@@ -156,9 +156,20 @@ def server_url() -> str:
     return server.url
 
 
+def programs() -> Path:
+    """The folder of PostgreSQL's programs."""
+    return next(b for b in PROGRAMS if (b / "initdb").exists())
+
+
 def database_url(name: str) -> str:
     """The URL of another database on the same server."""
     return urlsplit(server_url())._replace(path=f"/{name}").geturl()
+
+
+def dump(url: str, *options: str) -> str:
+    """What pg_dump makes of a database."""
+    program = next(b for b in PROGRAMS if (b / "initdb").exists()) / "pg_dump"
+    return subprocess.run([str(program), *options, url], capture_output=True, text=True, check=True).stdout
 
 
 def new_database(name: str) -> str:

@@ -43,6 +43,10 @@ class Home(Protocol):
         """What is wrong with the rows' container; "" when it is sound. Nobody may have it open."""
         ...
 
+    def holds(self, text: str) -> bool:
+        """Whether the words stand anywhere: in the files, or in what a dump of the database has."""
+        ...
+
     def address(self) -> tuple[str, str]:
         """(kind, where) for another process: see :func:`at`."""
         ...
@@ -62,6 +66,9 @@ class SqliteHome:
         connection.close()
         return "" if found == "ok" else str(found)
 
+    def holds(self, text: str) -> bool:
+        return any(text.encode() in f.read_bytes() for f in self.path.parent.rglob("*") if f.is_file())
+
     def address(self) -> tuple[str, str]:
         return ("sqlite", str(self.path.parent))
 
@@ -78,6 +85,10 @@ class PostgresHome:
 
     def damage(self) -> str:
         return ""  # the server would not start
+
+    def holds(self, text: str) -> bool:
+        dump = postgres.dump(self.url)
+        return text in dump or text.encode().hex() in dump
 
     def address(self) -> tuple[str, str]:
         return ("postgres", self.url)

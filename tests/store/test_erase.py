@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -133,19 +131,15 @@ async def test_a_repeat_of_what_was_erased_stays_erased(store: Store, clock: Clo
     assert (await store.conversation(conversation)).thread == f"{SECRET} thread"
 
 
-async def test_no_byte_of_it_stays_on_the_disk(home: Home, clock: Clock, tmp_path: Path) -> None:
+async def test_it_stands_nowhere_any_more(home: Home, clock: Clock) -> None:
     store = home.store()
     await store.open()
     conversation = await told(store, clock)
-    assert any(SECRET.encode() in data for data in files(tmp_path))
+    assert home.holds(SECRET)
     await store.erase(conversation, at=clock.now, by="operator")
-    assert not any(SECRET.encode() in data for data in files(tmp_path))
+    assert not home.holds(SECRET)
     await store.close()
-    assert not any(SECRET.encode() in data for data in files(tmp_path))
-
-
-def files(folder: Path) -> Iterator[bytes]:
-    return (f.read_bytes() for f in folder.rglob("*") if f.is_file())
+    assert not home.holds(SECRET)
 
 
 async def test_erasing_nobody(store: Store) -> None:
