@@ -191,6 +191,32 @@ class StoreSettings(_Section, frozen=True):
     ] = 10
 
 
+class RetentionSettings(_Section, frozen=True):
+    raw_months: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Whole months for which the platforms' own events are kept (`allears inbox show` has them); the messages "
+            "read from them stay. 0: for ever.",
+        ),
+    ] = 12
+    trace_months: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Whole months for which is kept why the bot decided as it did (`allears why`, the desk's reasons). 0: for ever.",
+        ),
+    ] = 6
+    years: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Years after a conversation's last case has ended and its last word was said, after which it is erased as by "
+            "`allears erase`. 0: never.",
+        ),
+    ] = 0
+
+
 class RedisSettings(_Section, frozen=True):
     url: Annotated[
         Secret,
@@ -330,6 +356,7 @@ class Config(_Section, frozen=True):
     egress: EgressSettings = EgressSettings()
     speech: SpeechSettings = SpeechSettings()
     store: StoreSettings = StoreSettings()
+    retention: RetentionSettings = RetentionSettings()
     redis: RedisSettings = RedisSettings()
     node: NodeSettings = NodeSettings()
 
