@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,9 +93,26 @@ async def conversations_of(c: Connection, node: str) -> tuple[Conversation, ...]
     return tuple(rows.conversation(_back(r)) for r in found)
 
 
-async def returning(c: Connection, conv: int, items: Sequence[WorkItem]) -> bool:
-    """Whether who writes here has a case elsewhere, by what these messages and earlier ones prove."""
-    nodes = {identity(item.message) for item in items} | {a for item in items for a, _ in proven(item.message)}
+async def returning(c: Connection, work: Mapping[int, Sequence[WorkItem]]) -> set[int]:
+    """Of whom there is a case elsewhere, by what these messages and earlier ones prove: the convs of ``work``."""
+    if not work:
+        return set()
+    nodes = {
+        conv: {identity(i.message) for i in items} | {address for i in items for address, _ in proven(i.message)}
+        for conv, items in work.items()
+    }
+    # Most people are new here: nothing hangs together with them, and nobody else has their identity.
+    known = await c.fetch(
+        "SELECT w.conv FROM unnest($1::bigint[], $2::text[]) w (conv, node)"
+        " WHERE EXISTS (SELECT 1 FROM identity i WHERE i.identity = w.node AND i.conv <> w.conv)"
+        " OR EXISTS (SELECT 1 FROM proof p WHERE p.one = w.node) OR EXISTS (SELECT 1 FROM proof p WHERE p.other = w.node)",
+        [conv for conv, each in nodes.items() for _ in each],
+        all_kept(node for each in nodes.values() for node in each),
+    )
+    return {conv for conv in {row[0] for row in known} if await _has_case_elsewhere(c, conv, nodes[conv])}
+
+
+async def _has_case_elsewhere(c: Connection, conv: int, nodes: Iterable[str]) -> bool:
     found = await c.fetchrow(
         "SELECT 1 FROM identity i JOIN conversation c ON c.n = i.conv"
         " WHERE i.identity = ANY($1::text[]) AND c.n <> $2 AND c.record IS NOT NULL LIMIT 1",
@@ -130,25 +147,22 @@ async def asked_case(c: Connection, number: str, nodes: Sequence[str]) -> AskedC
 # --- what the flow writes -------------------------------------------------------------------------------
 
 
-async def settle(c: Connection, conv: int, outcome: Outcome, at: int) -> None:
-    """What a conversation's turns have shown of who writes there. Raises Stale before anything is written."""
-    if outcome.code is not None:
-        await _settle_code(c, outcome.code)
-    if outcome.identity:
+async def settle(c: Connection, outcomes: Sequence[tuple[int, Outcome]], at: int) -> None:
+    """What conversations' turns have shown of who writes there, each with its conv."""
+    if identities := [(conv, kept(outcome.identity)) for conv, outcome in outcomes if outcome.identity]:
         await c.execute(
-            "INSERT INTO identity (conv, identity) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            conv,
-            kept(outcome.identity),
+            "INSERT INTO identity (conv, identity) SELECT * FROM unnest($1::bigint[], $2::text[]) ON CONFLICT DO NOTHING",
+            *zip(*identities, strict=True),
         )
-    if outcome.blocked is not None:
-        await _set_blocked(c, conv, outcome.blocked, at)
-    for proof in outcome.proofs:
-        await _prove(c, proof)
-    for code, send in outcome.codes:
-        is_one_too_many = await _is_too_many(c, code)
-        await _put(c, conv, code, address="" if is_one_too_many else code.address)
-        if send is not None and code.address and not is_one_too_many:
-            await outbox.add(c, conv, send, None, at)
+    await _prove(c, [proof for _, outcome in outcomes for proof in outcome.proofs])
+    for conv, outcome in outcomes:
+        if outcome.blocked is not None:
+            await _set_blocked(c, conv, outcome.blocked, at)
+        for code, send in outcome.codes:
+            is_one_too_many = await _is_too_many(c, code)
+            await _put(c, conv, code, address="" if is_one_too_many else code.address)
+            if send is not None and code.address and not is_one_too_many:
+                await outbox.add(c, conv, send, None, at)
 
 
 async def _set_blocked(c: Connection, conv: int, is_blocked: bool, at: int) -> None:
@@ -163,7 +177,8 @@ async def is_blocked(c: Connection, id: str) -> bool:
     return found is not None
 
 
-async def _settle_code(c: Connection, code: Code) -> None:
+async def settle_code(c: Connection, code: Code) -> None:
+    """What became of the code that is to be typed in a conversation. Raises Stale before anything is written."""
     done = await changed(
         c,
         "UPDATE code SET tries = $1, state = $2 WHERE id = $3 AND state = 'open'",
@@ -175,19 +190,18 @@ async def _settle_code(c: Connection, code: Code) -> None:
         raise Stale("another code has been sent meanwhile")
 
 
-async def _prove(c: Connection, proof: NewProof) -> None:
+async def _prove(c: Connection, proofs: Sequence[NewProof]) -> None:
     """A person's word that it is not the same one stands against what platforms say, not against a new code."""
-    if proof.one == proof.other:
-        return
-    await c.execute(
-        "INSERT INTO proof (one, other, how, at, by) SELECT $1::text, $2::text, $3::text, $4::bigint, $5::text"
-        " WHERE $3 = 'code' OR NOT EXISTS (SELECT 1 FROM proof WHERE one = $1 AND other = $2) ON CONFLICT DO NOTHING",
-        kept(proof.one),
-        kept(proof.other),
-        proof.how,
-        rows.micros(proof.at),
-        kept(proof.by),
-    )
+    new = [(kept(p.one), kept(p.other), p.how, rows.micros(p.at), kept(p.by)) for p in proofs if p.one != p.other]
+    if new:
+        await c.execute(
+            "INSERT INTO proof (one, other, how, at, by) SELECT p.*"
+            " FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) p (one, other, how, at, by)"
+            " WHERE how = 'code' OR NOT EXISTS (SELECT 1 FROM proof s WHERE s.one = p.one AND s.other = p.other)"
+            " ON CONFLICT DO NOTHING",
+            # In one order, so that two that write the same ones do not wait for each other.
+            *zip(*sorted(new), strict=True),
+        )
 
 
 # --- codes ----------------------------------------------------------------------------------------------
@@ -248,10 +262,10 @@ async def code(c: Connection, id: str) -> Code:
     return proofs.code(_back(rows.found(row, "such code")))
 
 
-async def open_code(c: Connection, conv: int) -> Code | None:
-    """The code that is to be typed in a conversation."""
-    row = await c.fetchrow(f"{CODES} WHERE k.conv = $1 AND k.state = 'open' ORDER BY k.n DESC LIMIT 1", conv)
-    return None if row is None else proofs.code(_back(row))
+async def open_codes(c: Connection, convs: Sequence[int]) -> dict[str, Code]:
+    """The codes that are to be typed in conversations, by their ids."""
+    found = await c.fetch(f"{CODES} WHERE k.conv = ANY($1::bigint[]) AND k.state = 'open' ORDER BY k.n", convs)
+    return {code.conversation: code for code in (proofs.code(_back(row)) for row in found)}
 
 
 # --- undoing and erasing --------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ async def append(c: Connection, deliveries: Sequence[Delivery]) -> list[tuple[Ac
 _LOOK = """
 WITH home AS MATERIALIZED (
     SELECT id, n, last_seq, erased_at IS NOT NULL AS erased FROM conversation
-    WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+    WHERE id = ANY($1::text[]) ORDER BY n FOR UPDATE
 )
 SELECT 'home', id, n, last_seq, erased, NULL::bytea FROM home
 UNION ALL SELECT 'line', key, conv, seq, NULL, digest FROM inbox WHERE key = ANY($2::text[])

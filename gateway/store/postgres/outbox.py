@@ -36,53 +36,56 @@ async def lock(c: Connection, lanes: Iterable[str]) -> None:
     )
 
 
+#: A row to queue: its conversation, and the fence that it is bound to.
+New = tuple[int | None, NewSend, int | None]
+
+
 async def add(c: Connection, conv: int | None, send: NewSend, fence: int | None, at: int) -> bool:
     """Queue one row; False when its key is there already."""
-    return bool(await add_all(c, conv, [(send, fence)], at))
+    return bool(await add_all(c, [(conv, send, fence)], at))
 
 
-async def add_all(c: Connection, conv: int | None, sends: Sequence[tuple[NewSend, int | None]], at: int) -> set[str]:
-    """Queue rows, each with the fence that it is bound to, in this order; the keys of those that were not there already."""
-    rows_by_key = {kept(send.key): (send, fence) for send, fence in reversed(sends)}
+async def add_all(c: Connection, sends: Sequence[New], at: int) -> set[str]:
+    """Queue rows in this order; the keys of those that were not there already."""
+    rows_by_key = {kept(send.key): (conv, send, fence) for conv, send, fence in reversed(sends)}
     if not rows_by_key:
         return set()
     new = list(reversed(rows_by_key.items()))
-    await lock(c, (kept(send.lane) for _, (send, _) in new))
+    await lock(c, (kept(send.lane) for _, (_, send, _) in new))
     added = await c.fetch(
         "INSERT INTO outbox (key, destination, lane, conv, number, kind, fence, body, state, created_at, not_before, next_at)"
-        " SELECT s.key, s.destination, s.lane, $1, s.number, s.kind, s.fence, s.body, 'waiting', $2, s.not_before,"
+        " SELECT s.key, s.destination, s.lane, s.conv, s.number, s.kind, s.fence, s.body, 'waiting', $1, s.not_before,"
         # The head of an empty lane; where a row is open already, that one or one before it has the time.
         " CASE WHEN s.place = min(s.place) OVER (PARTITION BY s.lane) AND NOT EXISTS"
         " (SELECT 1 FROM outbox o WHERE o.lane = s.lane AND o.state IN ('waiting', 'sending')) THEN s.not_before END"
-        " FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bytea[], $10::bigint[])"
-        " WITH ORDINALITY AS s(key, destination, lane, number, kind, fence, body, not_before, place)"
+        " FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bytea[],"
+        " $10::bigint[])"
+        " WITH ORDINALITY AS s(key, destination, lane, conv, number, kind, fence, body, not_before, place)"
         # One that somebody else queues at the same time breaks the key, and the whole operation runs again.
         " WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.key = s.key) ORDER BY s.place RETURNING key",
-        conv,
         at,
-        [key for key, _ in new],
-        all_kept(send.destination for _, (send, _) in new),
-        all_kept(send.lane for _, (send, _) in new),
-        [send.number for _, (send, _) in new],
-        [send.kind for _, (send, _) in new],
-        [fence for _, (_, fence) in new],
-        [send.body for _, (send, _) in new],
-        [rows.micros_or_none(send.not_before) or at for _, (send, _) in new],
+        *zip(*(_row(key, *each, at) for key, each in new), strict=True),
     )
     keys = {row[0] for row in added}
-    if conv is not None:
-        uses = [(digest, conv) for key, (send, _) in new if key in keys for digest in files(send)]
-        if uses:
-            await intake.use_blobs(c, uses)
-    return {rows_by_key[key][0].key for key in keys}
+    uses = [
+        (digest, conv) for key, (conv, send, _) in new if key in keys and conv is not None for digest in files(send)
+    ]
+    if uses:
+        await intake.use_blobs(c, uses)
+    return {rows_by_key[key][1].key for key in keys}
+
+
+def _row(key: str, conv: int | None, send: NewSend, fence: int | None, at: int) -> tuple[object, ...]:
+    not_before = rows.micros_or_none(send.not_before) or at
+    return (key, kept(send.destination), kept(send.lane), conv, send.number, send.kind, fence, send.body, not_before)
 
 
 async def advance(c: Connection, lanes: Iterable[str]) -> None:
-    """Make the oldest open row of each lane (as it is stored) its head, unless one is on its way. The lanes are held."""
+    """Make the oldest open row of each lane (as it is stored) its head, unless there is one. The lanes are held."""
     await c.execute(
         "UPDATE outbox SET next_at = not_before FROM unnest($1::text[]) AS l(lane) CROSS JOIN LATERAL"
         " (SELECT o.id, o.state FROM outbox o WHERE o.lane = l.lane AND o.state IN ('waiting', 'sending')"
-        " ORDER BY o.state = 'sending' DESC, o.id LIMIT 1) AS head"
+        " ORDER BY o.state = 'sending' OR o.next_at IS NOT NULL DESC, o.id LIMIT 1) AS head"
         " WHERE outbox.id = head.id AND outbox.state = 'waiting' AND outbox.next_at IS NULL",
         list(lanes),
     )
@@ -96,10 +99,16 @@ _DUE = (
 _TAKE = "FOR UPDATE OF o SKIP LOCKED"
 
 
-async def claim(c: Connection, limit: int, now: datetime, at_most: Mapping[str, int], node: int) -> Sequence[Send]:
-    """Due heads, marked as on their way by this node; rows of a former owner are put aside."""
+async def claim(
+    c: Connection, limit: int, now: datetime, at_most: Mapping[str, int], node: int, *, steady: bool
+) -> Sequence[Send]:
+    """Due heads, marked as on their way by this node; rows of a former owner are put aside.
+
+    ``steady``: it may also find that other nodes live no more.
+    """
     at = rows.micros(now)
-    await interrupted(c, at, node)
+    if steady:
+        await interrupted(c, at, node)
     sends: list[Send] = []
     for destination, most in at_most.items():
         asked = f"{_DUE} AND o.destination = $3 ORDER BY (o.kind = 'human') DESC, o.next_at, o.id LIMIT $2 {_TAKE}"
@@ -218,7 +227,7 @@ async def settle(c: Connection, result: SendResult, at: int, node: int) -> None:
         else:
             await end(c, result.id, lane, result.state, result.error)
         await records.write_journal(c, result.journal)
-        await add_all(c, conv, [(send, send.fence) for send in result.sends], at)
+        await add_all(c, [(conv, send, send.fence) for send in result.sends], at)
 
 
 async def settle_late(c: Connection, result: SendResult, at: int) -> bool:

@@ -82,7 +82,7 @@ async def say(
     if await c.fetchval("SELECT true FROM outbox WHERE key = $1", kept(sends[0].key)):
         return
     conv, _, _ = await flow.checked(c, id, fence)
-    await outbox.add_all(c, conv, [(send, send.fence) for send in sends], at)
+    await outbox.add_all(c, [(conv, send, send.fence) for send in sends], at)
     if journal is not None:
         await records.write_journal(c, [journal])
 

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.store import cases, rows
 from gateway.store.base import JournalLine
 from gateway.store.journal import with_revision
 from gateway.store.postgres.database import Connection
-from gateway.store.postgres.text import kept, read
+from gateway.store.postgres.text import all_kept, back, kept, read
 from normalizer.record import ComplaintRecord
+
+
+async def revisions_of(c: Connection, numbers: Collection[str]) -> dict[str, int]:
+    """The stored revisions, which nobody else revises before this transaction ends; without those that are not there."""
+    if not numbers:
+        return {}
+    found = await c.fetch(
+        "SELECT number, revision FROM record WHERE number = ANY($1::text[]) ORDER BY number FOR NO KEY UPDATE",
+        all_kept(numbers),
+    )
+    return {back(row["number"]): row["revision"] for row in found}
 
 
 async def revision(c: Connection, number: str) -> int:
     """The stored revision, which nobody else revises before this transaction ends; 0 when there is none."""
-    found = await c.fetchval("SELECT revision FROM record WHERE number = $1 FOR NO KEY UPDATE", number)
-    return 0 if found is None else int(found)
+    return (await revisions_of(c, [number])).get(number, 0)
 
 
 async def unchanged(c: Connection, record: ComplaintRecord) -> bool:
@@ -34,49 +44,55 @@ async def write(
 
     A revision that somebody has written meanwhile breaks a key, and the whole operation runs again.
     """
-    body = rows.encode(record)
-    await c.execute(
-        "INSERT INTO record_revision (number, revision, body) VALUES ($1, $2, $3)", record.number, record.revision, body
-    )
-    columns = [kept(value) if isinstance(value, str) else value for value in cases.columns(record)]
-    n = await c.fetchval(
-        f"INSERT INTO record AS r ({cases.COLUMNS}, conv)"  # noqa: S608 - our own columns
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
-        " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision, status = excluded.status,"
-        " kind = excluded.kind, category = excluded.category, urgency = excluded.urgency,"
-        " language = excluded.language, summary = excluded.summary, handoff_reason = excluded.handoff_reason,"
-        " contacts = excluded.contacts, due_at = excluded.due_at, opened_at = excluded.opened_at,"
-        " updated_at = excluded.updated_at, numbers = excluded.numbers, to_link = r.to_link OR excluded.to_link"
-        " AND (r.kind, r.category, r.contacts, r.numbers)"
-        " <> (excluded.kind, excluded.category, excluded.contacts, excluded.numbers)"
-        " RETURNING n",
-        *columns,
-        conv,
-    )
-    await _show(c, conv, n, record)
-    return with_revision(journal, record, hashlib.sha256(body).hexdigest())
+    digests = await write_all(c, [(conv, record)])
+    return with_revision(journal, record, digests[record.number])
 
 
-async def _show(c: Connection, conv: int, n: int, record: ComplaintRecord) -> None:
-    """A closed record stays shown; the open number is emptied when it was this one."""
-    if record.standing.status in cases.CLOSED:
-        await c.execute(
-            "UPDATE conversation SET record = greatest(coalesce(record, 0), $1),"
-            " number = CASE WHEN number = $2 THEN '' ELSE number END WHERE n = $3",
-            n,
-            record.number,
-            conv,
-        )
-        return
-    due = cases.due(record)
+_WRITE = f"""
+WITH written AS (
+    INSERT INTO record AS r ({cases.COLUMNS}, conv)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::boolean[], $16::bigint[])
+    ON CONFLICT (number) DO UPDATE SET revision = excluded.revision, status = excluded.status,
+        kind = excluded.kind, category = excluded.category, urgency = excluded.urgency,
+        language = excluded.language, summary = excluded.summary, handoff_reason = excluded.handoff_reason,
+        contacts = excluded.contacts, due_at = excluded.due_at, opened_at = excluded.opened_at,
+        updated_at = excluded.updated_at, numbers = excluded.numbers, to_link = r.to_link OR excluded.to_link
+        AND (r.kind, r.category, r.contacts, r.numbers)
+        <> (excluded.kind, excluded.category, excluded.contacts, excluded.numbers)
+    RETURNING number, n
+), revised AS (
+    INSERT INTO record_revision (number, revision, body)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $17::bytea[])
+)
+UPDATE conversation c SET
+    record = CASE WHEN closed THEN greatest(coalesce(c.record, 0), written.n) ELSE written.n END,
+    number = CASE WHEN NOT closed THEN written.number WHEN c.number = written.number THEN '' ELSE c.number END,
+    rank = CASE WHEN closed THEN c.rank ELSE k.rank END,
+    due_at = CASE WHEN closed THEN c.due_at ELSE coalesce(k.due_at, {rows.NEVER}) END
+FROM unnest($1::text[], $16::bigint[], $11::bigint[], $18::smallint[], $19::boolean[]) k (number, conv, due_at, rank, closed)
+    JOIN written ON written.number = k.number
+WHERE c.n = k.conv
+"""  # noqa: S608 - our own columns
+
+
+async def write_all(c: Connection, revised: Sequence[tuple[int, ComplaintRecord]]) -> dict[str, str]:
+    """Add revisions of different records, each with its conversation, which follows it; the bodies' sha256 (hex) by number.
+
+    A closed record stays shown; the open number is emptied when it was this one.
+    """
+    if not revised:
+        return {}
+    bodies = [rows.encode(record) for _, record in revised]
+    made = [(*cases.columns(record), conv) for conv, record in revised]
     await c.execute(
-        "UPDATE conversation SET record = $1, number = $2, rank = $3, due_at = $4 WHERE n = $5",
-        n,
-        record.number,
-        cases.rank(record),
-        rows.NEVER if due is None else due,
-        conv,
+        _WRITE,
+        *zip(*([kept(value) if isinstance(value, str) else value for value in row] for row in made), strict=True),
+        bodies,
+        [cases.rank(record) for _, record in revised],
+        [record.standing.status in cases.CLOSED for _, record in revised],
     )
+    return {record.number: hashlib.sha256(body).hexdigest() for (_, record), body in zip(revised, bodies, strict=True)}
 
 
 async def to_link(c: Connection, limit: int) -> tuple[ComplaintRecord, ...]:
@@ -103,9 +119,11 @@ async def write_journal(c: Connection, lines: Sequence[JournalLine]) -> None:
         " (SELECT number, n, hash FROM journal WHERE journal.number = l.number ORDER BY n DESC LIMIT 1) j",
         numbers,
     )
-    await c.executemany(
-        f"INSERT INTO journal ({cases.JOURNAL}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",  # noqa: S608 - our own columns
-        [cases.journal_row(line) for line in cases.sealed(lines, {r[0]: (r[1], r[2]) for r in last})],
+    sealed = cases.sealed(lines, {r[0]: (r[1], r[2]) for r in last})
+    await c.execute(
+        f"INSERT INTO journal ({cases.JOURNAL}) SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[],"  # noqa: S608
+        " $5::text[], $6::bytea[], $7::text[], $8::text[])",
+        *zip(*(cases.journal_row(line) for line in sealed), strict=True),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.store import rows
@@ -19,40 +19,65 @@ async def write(c: Connection, conv: int, entries: Sequence[Entry]) -> int:
 
     The caller holds the conversation's row.
     """
-    seq: int = await c.fetchval("SELECT last_seq FROM conversation WHERE n = $1", conv)
-    if not entries:
-        return seq
-    new = placed(entries, seq)
+    return (await write_all(c, [(conv, entries)]))[conv]
+
+
+async def write_all(c: Connection, told: Sequence[tuple[int, Sequence[Entry]]]) -> dict[int, int]:
+    """As :func:`write`, for several conversations at once: each conv with its entries; the last seq of each."""
+    found = await c.fetch(
+        "SELECT n, last_seq FROM conversation WHERE n = ANY($1::bigint[])", [conv for conv, _ in told]
+    )
+    last = {row["n"]: row["last_seq"] for row in found}
+    new: list[tuple[int, Entry]] = []
+    for conv, entries in told:
+        new += ((conv, entry) for entry in placed(entries, last[conv]))
+        last[conv] += len(entries)
+    if not new:
+        return last
     await c.execute(
         "INSERT INTO timeline (conv, seq, visible, body)"
-        " SELECT $1, * FROM unnest($2::bigint[], $3::boolean[], $4::bytea[])",
-        conv,
-        [e.seq for e in new],
-        [e.visible for e in new],
-        [rows.encode(e) for e in new],
+        " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::boolean[], $4::bytea[])",
+        [conv for conv, _ in new],
+        [entry.seq for _, entry in new],
+        [entry.visible for _, entry in new],
+        [rows.encode(entry) for _, entry in new],
     )
-    for entry in new:
-        if entry.kind == "outbound":
-            await _answered(c, conv, entry)
-    if new[-1].kind != "outbound":
-        await c.execute("UPDATE conversation SET last_seq = $1 WHERE n = $2", new[-1].seq, conv)
-    return new[-1].seq
+    await _follow(c, {conv: last[conv] for conv, _ in new}, [each for each in new if each[1].kind == "outbound"])
+    return last
 
 
-async def _answered(c: Connection, conv: int, entry: Entry) -> None:
-    """Something was said to the customer. What the bot says while a person is awaited does not end the waiting."""
+_FOLLOW = """
+UPDATE conversation c SET
+    last_seq = k.seq,
+    last_at = greatest(c.last_at, k.at),
+    last_text = coalesce(k.text, c.last_text),
+    unanswered = CASE WHEN k.at IS NULL OR k.by_bot AND c.owner <> 'bot' THEN c.unanswered ELSE 0 END,
+    waiting_since = CASE WHEN k.at IS NULL OR k.by_bot AND c.owner <> 'bot' THEN c.waiting_since END
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[]) k (n, seq, at, text, by_bot)
+WHERE c.n = k.n
+"""
+
+
+async def _follow(c: Connection, last: Mapping[int, int], said: Sequence[tuple[int, Entry]]) -> None:
+    """The conversations end with these lines. Where something was ``said`` to the customer, nobody waits any more; what the
+    bot says while a person is awaited does not end the waiting."""
+    at: dict[int, int] = {}
+    text: dict[int, str] = {}
+    for conv, entry in said:
+        at[conv] = max(at.get(conv, 0), rows.micros(entry.at))
+        if entry.text:
+            text[conv] = shown(entry.text[:LAST_TEXT])
+    by_others = {conv for conv, entry in said if entry.author != BOT}
+    convs = list(last)
     await c.execute(
-        "UPDATE conversation SET last_seq = $5, last_at = greatest(last_at, $2),"
-        " last_text = CASE WHEN $3 = '' THEN last_text ELSE $3 END,"
-        " unanswered = CASE WHEN $4 AND owner <> 'bot' THEN unanswered ELSE 0 END,"
-        " waiting_since = CASE WHEN $4 AND owner <> 'bot' THEN waiting_since END WHERE n = $1",
-        conv,
-        rows.micros(entry.at),
-        shown(entry.text[:LAST_TEXT]),
-        entry.author == BOT,
-        entry.seq,
+        _FOLLOW,
+        convs,
+        list(last.values()),
+        [at.get(conv) for conv in convs],
+        [text.get(conv) for conv in convs],
+        [conv not in by_others for conv in convs],
     )
-    if uses := [(a.digest, conv) for a in entry.attachments if a.digest]:
+    if uses := [(a.digest, conv) for conv, entry in said for a in entry.attachments if a.digest]:
         await intake.use_blobs(c, uses)
 
 
