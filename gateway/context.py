@@ -63,6 +63,8 @@ class Gateway:
     """The folder of the speech models."""
     heard_live: dict[str, tuple[str, Transcript]] = field(default_factory=dict)
     """(conversation, transcript) of recordings, by digest, that were heard while they were spoken."""
+    draining: bool = False
+    """The node stops: whatever sends requests here should look for another."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
 

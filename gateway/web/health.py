@@ -52,6 +52,8 @@ async def readyz(request: web.Request) -> web.Response:
     stopped = {part.name: part.trouble for part in parts if part.name not in troubles}
     if gateway.blobs.trouble:  # words are taken all the same, and the other nodes have the same trouble
         stopped["files"] = gateway.blobs.trouble
+    if gateway.draining:
+        return problem(503, "Not ready", "It stops.")
     if not watches:
         return problem(503, "Not ready") if troubles else web.json_response({"status": "ready"})
     if not troubles:
