@@ -1,10 +1,11 @@
-"""The commands of ``docs/operation.md`` for a backup and its restore, run as they stand there, beside a running gateway."""
+"""The commands of ``docs/operation.md`` and ``docs/scaling.md`` for a backup and its restore, run as they stand there, beside a running gateway."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,16 +17,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.ports import free_port
+from tests.servers import postgres
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operation.md"
+SCALED = ROOT / "docs" / "scaling.md"
 #: How long the gateway may take to answer.
 PATIENCE = 150.0
 
 
-def block(heading: str) -> str:
+def block(heading: str, page: Path = PAGE) -> str:
     """The first ``sh`` block below a heading."""
-    section = PAGE.read_text(encoding="utf-8").partition(f"## {heading}\n")[2]
+    section = page.read_text(encoding="utf-8").partition(f"## {heading}\n")[2]
     found = re.search(r"```sh\n(.*?)```", section, re.S)
     assert found, heading
     return found[1]
@@ -105,5 +108,36 @@ def test_backup_while_it_runs_and_restore(tmp_path: Path) -> None:
         send(port, token[0], "This one came after the copy was made and is about a toaster.")
     assert "Kettle" in before
     shell(block("Restore"), folder, env)
+    assert shell("allears record list --json", folder, env) == before
+    assert "toaster" not in shell("allears inbox list --json", folder, env)
+
+
+def test_backup_of_postgresql_while_it_runs_and_restore(tmp_path: Path) -> None:
+    folder, env = tmp_path / "gateway", environment(tmp_path)
+    url = postgres.new_database(f"test_{secrets.token_hex(8)}")
+    env |= {"ALLEARS_STORE__URL": url, "DATABASE_URL": url, "PATH": f"{postgres.programs()}:{env['PATH']}"}
+    token = re.search(r"aat_\S+", shell("allears init gateway", tmp_path, env))
+    assert token
+    port = free_port()
+    config = folder / "allears.toml"
+    config.write_text(config.read_text().replace(":8080", f":{port}"))
+    with serving(folder, env, port):
+        for number in range(3):
+            send(port, token[0], f"Kettle {number} arrived broken, I want a refund.")
+        while metric(port, "allears_inbox_open") > 0:
+            time.sleep(0.1)
+        shell(block("Back up", SCALED), folder, env)
+        before = shell("allears record list --json", folder, env)
+        send(port, token[0], "This one came after the copy was made and is about a toaster.")
+    assert "Kettle" in before
+    (folder / "data").rename(folder / "data.broken")
+    fresh = f"test_{secrets.token_hex(8)}"
+    env |= {
+        "MAINTENANCE_URL": postgres.server_url(),
+        "NEW_DATABASE": fresh,
+        "NEW_DATABASE_URL": postgres.database_url(fresh),
+    }
+    assert "faults: 0" in shell(block("Restore", SCALED), folder, env)
+    env |= {"ALLEARS_STORE__URL": postgres.database_url(fresh)}
     assert shell("allears record list --json", folder, env) == before
     assert "toaster" not in shell("allears inbox list --json", folder, env)
