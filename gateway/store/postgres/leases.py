@@ -13,14 +13,19 @@ Lease = tuple[str, int]
 FREE = 0
 
 
-async def take(c: Connection, name: str, node: int) -> int | None:
-    """The fencing token where the node has the lease now; None where a living node has it."""
+async def take(c: Connection, name: str, node: int, *, steady: bool) -> int | None:
+    """The fencing token where the node has the lease now; None where a living node has it.
+
+    ``steady``: whether one may be found dead. After the server's restart all seem so that have not come back yet.
+    """
     token: int | None = await c.fetchval(
-        "INSERT INTO lease AS l (name, holder, fence) VALUES ($1, $2, 1) ON CONFLICT (name) DO UPDATE"
+        "INSERT INTO lease AS l (name, holder, fence) VALUES ($1, $2, 1) ON CONFLICT (name) DO UPDATE"  # noqa: S608
         " SET holder = excluded.holder, fence = l.fence + (l.holder <> excluded.holder)::int"
-        f" WHERE l.holder = excluded.holder OR l.holder NOT IN ({ALIVE}) RETURNING fence",  # noqa: S608
+        f" WHERE l.holder = excluded.holder OR l.holder = {FREE} OR ($3 AND l.holder NOT IN ({ALIVE}))"
+        " RETURNING fence",
         name,
         node,
+        steady,
     )
     return token
 

@@ -64,6 +64,7 @@ class Session:
         self._one_at_a_time = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
         self._alive_until = 0.0
+        self._steady_from = 0.0
         self._held: dict[int, object] = {}
         """Who of this node works on a conversation; emptied when the connection ends."""
         self._closed = False
@@ -87,6 +88,10 @@ class Session:
     def alive(self) -> bool:
         """Whether nobody can have given this node up: asked right before something goes out that cannot be taken back."""
         return _clock() < self._alive_until
+
+    def steady(self) -> bool:
+        """Whether this node may find that others live no more: what has cut it off may have cut them off, too."""
+        return _clock() >= self._steady_from
 
     # --- conversations
 
@@ -163,6 +168,8 @@ class Session:
         connection = await self._database.connect(idle_session_timeout=str(int(LEASE * 1000)))
         connection.add_termination_listener(self._ended)
         self._connection = connection
+        if self._steady_from:
+            self._steady_from = _clock() + LEASE
         # Shared: a connection of ours that the server has not given up yet may still have it.
         await self._beat_with(connection, lambda c: c.execute(f"SELECT pg_advisory_lock_shared({NODE}, $1)", self.node))
         return connection
@@ -178,6 +185,7 @@ class Session:
             return
         self._connection = None
         self._alive_until = 0.0
+        self._steady_from = _clock() + LEASE
         self._held.clear()
         connection.terminate()
 

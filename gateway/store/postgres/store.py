@@ -34,6 +34,7 @@ from gateway.store.base import (
     RecordingState,
     Send,
     SendResult,
+    StoreUnavailable,
     Tally,
     Tidied,
     ToFetch,
@@ -121,7 +122,8 @@ class PostgresStore:
     async def take_lease(self, name: str) -> int | None:
         if not self.alive():
             return None
-        return await self._database.write("take_lease", lambda c: leases.take(c, name, self._session.node))
+        node, steady = self._session.node, self._session.steady()
+        return await self._database.write("take_lease", lambda c: leases.take(c, name, node, steady=steady))
 
     async def free_lease(self, name: str) -> None:
         await self._database.write("free_lease", lambda c: leases.free(c, name, self._session.node))
@@ -251,8 +253,11 @@ class PostgresStore:
     # --- outbox
 
     async def claim_sends(self, limit: int, now: datetime, *, at_most: Mapping[str, int] = {}) -> Sequence[Send]:
+        if not self._session.alive():
+            raise StoreUnavailable("this node has lost its connection and would seem dead to the others: it comes back")
+        node, steady = self._session.node, self._session.steady()
         return await self._database.write(
-            "claim_sends", lambda c: outbox.claim(c, limit, now, at_most, self._session.node)
+            "claim_sends", lambda c: outbox.claim(c, limit, now, at_most, node, steady=steady)
         )
 
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
