@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gateway.store import pages, rows
 from gateway.store.base import Gauges, LatestMessage, Tally
+from gateway.store.sqlite import outbox
 
 
 def tally(connection: sqlite3.Connection, *, since: datetime, until: datetime) -> tuple[Tally, ...]:
@@ -40,8 +41,8 @@ def gauges(connection: sqlite3.Connection, now: datetime) -> Gauges:
     def age(at: int | None) -> float:
         return 0.0 if at is None else max(0.0, (rows.micros(now) - at) / 1e6)
 
-    def sends(state: str) -> int:
-        return one(f"SELECT count(*) FROM outbox WHERE state = '{state}' AND state <> 'sent'") or 0  # noqa: S608
+    def given_up(state: str) -> int:
+        return one(f"SELECT count(*) FROM outbox WHERE {outbox.SET_ASIDE} AND state = '{state}'") or 0  # noqa: S608
 
     return Gauges(
         inbox_open=one("SELECT count(*) FROM inbox INDEXED BY inbox_open WHERE state = 'open'") or 0,
@@ -49,12 +50,12 @@ def gauges(connection: sqlite3.Connection, now: datetime) -> Gauges:
         oldest_open=age(
             one("SELECT received_at FROM inbox INDEXED BY inbox_open WHERE state = 'open' ORDER BY id LIMIT 1")
         ),
-        outbox_waiting=sends("waiting") + sends("sending"),
+        outbox_waiting=one(f"SELECT count(*) FROM outbox WHERE {outbox.OPEN}") or 0,  # noqa: S608
         oldest_waiting=age(
-            one("SELECT created_at FROM outbox WHERE state = 'waiting' AND state <> 'sent' ORDER BY id LIMIT 1")
+            one(f"SELECT created_at FROM outbox WHERE id = (SELECT min(id) FROM outbox WHERE {outbox.OPEN})")  # noqa: S608
         ),
-        dead=sends("dead"),
-        unknown=sends("unknown"),
+        dead=given_up("dead"),
+        unknown=given_up("unknown"),
         quarantine=one("SELECT count(*) FROM quarantine WHERE state = 'open'") or 0,
         conversations_waiting=one(
             "SELECT count(*) FROM conversation INDEXED BY conversation_waiting"

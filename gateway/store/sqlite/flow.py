@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from gateway.store import rows
 from gateway.store.base import NewSend, Outcome, Stale, StoreError, Work, WorkItem
@@ -27,9 +27,10 @@ class Claims:
 
     def free(self, holder: object, conv: int | None = None) -> None:
         """Free one conversation of a holder, or all."""
-        held = self._holders.items()
-        for each in [c for c, h in held if h is holder and conv in (None, c)]:
-            del self._holders[each]
+        held = [c for c, h in self._holders.items() if h is holder] if conv is None else [conv]
+        for each in held:
+            if self._holders.get(each) is holder:
+                del self._holders[each]
 
 
 class ClaimedBatch:
@@ -54,11 +55,13 @@ class ClaimedBatch:
         self.work = tuple(w for _, w in work)
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[StoreError | None]:
-        return await asyncio.gather(*(self._settle(o) for o in outcomes))
+        at = self._now()
+        writing = [self._writer.do("settle", partial(settle, outcome=o, at=at)) for o in outcomes]
+        return [await self._settled(o, done) for o, done in zip(outcomes, writing, strict=True)]
 
-    async def _settle(self, outcome: Outcome) -> StoreError | None:
+    async def _settled(self, outcome: Outcome, done: Awaitable[None]) -> StoreError | None:
         try:
-            await self._writer.do("settle", lambda c: settle(c, outcome, self._now()))
+            await done
         except StoreError as err:
             return err
         self._claims.free(self, self._convs.get(outcome.conversation, -1))
@@ -129,14 +132,11 @@ def _with_recordings(connection: sqlite3.Connection, items: Sequence[WorkItem]) 
 
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, at: int) -> None:
-    """Write one outcome, all or nothing. Raises NotFound, or Stale before anything is written."""
+    """Write one outcome, all or nothing. Raises NotFound or Stale."""
     conv, fence, owner = checked(connection, outcome.conversation, outcome.fence)
-    _check_done(connection, conv, outcome.done)
     writes_record = outcome.record is not None and _is_next(connection, outcome)
     contacts.settle(connection, conv, outcome, at)
-    connection.executemany(
-        "UPDATE inbox SET state = 'done', state_at = ?, error = '' WHERE id = ?", [(at, id) for id in outcome.done]
-    )
+    _close(connection, conv, outcome.done, at)
     journal = outcome.journal
     if outcome.record is not None and writes_record:
         journal = records.write(connection, conv, outcome.record, journal)
@@ -166,13 +166,13 @@ def checked(connection: sqlite3.Connection, conversation: str, fence: int | None
     return conv, stored, owner
 
 
-def _check_done(connection: sqlite3.Connection, conv: int, done: Sequence[int]) -> None:
-    """What is closed already was settled before: writing it again would double its lines."""
-    (still_open,) = connection.execute(
-        "SELECT count(*) FROM inbox WHERE id IN (SELECT value FROM json_each(?)) AND conv = ? AND state = 'open'",
-        (rows.encode(done).decode(), conv),
-    ).fetchone()
-    if still_open != len(set(done)):
+def _close(connection: sqlite3.Connection, conv: int, done: Sequence[int], at: int) -> None:
+    """What is closed already was settled before: writing it again would double its lines. Raises Stale."""
+    closed = connection.executemany(
+        "UPDATE inbox SET state = 'done', state_at = ?, error = '' WHERE id = ? AND conv = ? AND state = 'open'",
+        [(at, id, conv) for id in done],
+    )
+    if done and closed.rowcount != len(set(done)):
         raise Stale("some of these messages are settled already")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.store import cases, pages, rows, sends
 from gateway.store.base import Page, Quarantined, View
-from gateway.store.sqlite import contacts
+from gateway.store.sqlite import contacts, outbox
 
 #: What each view holds; the terms match the partial indexes word for word.
 _VIEWS = {
@@ -141,8 +141,8 @@ def inbox(connection: sqlite3.Connection, *, state: str, cursor: str, limit: int
 
 def outbox_rows(connection: sqlite3.Connection, *, state: str, cursor: str, limit: int) -> Page:
     select = f"SELECT {rows.SEND} FROM {sends.FROM}"  # noqa: S608
-    unsettled = "o.state = :state AND o.state <> 'sent'"
-    states = dict.fromkeys(("waiting", "sending", "unknown", "dead", "superseded"), unsettled)
+    states = dict.fromkeys(("waiting", "sending"), f"o.{outbox.OPEN} AND o.state = :state")
+    states |= dict.fromkeys(("unknown", "dead", "superseded"), f"o.{outbox.SET_ASIDE} AND o.state = :state")
     states |= {"": "1", "sent": "o.state = 'sent'"}
     return _by_id(connection, select, states, state, cursor, limit, rows.send)
 

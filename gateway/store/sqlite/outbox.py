@@ -13,6 +13,10 @@ from gateway.store.base import NewSend, NotFound, Send, SendResult
 from gateway.store.sends import FROM, TAKEN_OVER, TAKEN_OVER_IN_DOUBT, files
 from gateway.store.sqlite import records, timeline
 
+#: Terms that an index is made for, so that SQLite takes it.
+OPEN = "state IN ('waiting', 'sending')"
+SET_ASIDE = "state IN ('unknown', 'dead', 'superseded')"
+
 
 def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: int | None, at: int) -> bool:
     """Queue one row; False when its key is there already."""
@@ -37,12 +41,16 @@ def add(connection: sqlite3.Connection, conv: int | None, send: NewSend, fence: 
 def advance(connection: sqlite3.Connection, lane: str) -> None:
     """Make the lane's oldest open row its head (give it a time), unless one is on its way."""
     head = connection.execute(
-        "SELECT id, state, next_at FROM outbox WHERE lane = ? AND state IN ('waiting', 'sending')"
-        " ORDER BY state = 'sending' DESC, id LIMIT 1",
+        "SELECT id, state, next_at FROM outbox WHERE lane = ? AND state IN ('waiting', 'sending') ORDER BY id LIMIT 1",
         (lane,),
     ).fetchone()
     if head is not None and head[1] == "waiting" and head[2] is None:
-        connection.execute("UPDATE outbox SET next_at = not_before WHERE id = ?", (head[0],))
+        connection.execute(
+            "UPDATE outbox SET next_at = not_before WHERE id = ?1 AND NOT EXISTS"
+            # One that is on its way stands behind it where the head was let go again by hand.
+            " (SELECT 1 FROM outbox WHERE lane = ?2 AND state IN ('waiting', 'sending') AND state = 'sending')",
+            (head[0], lane),
+        )
 
 
 _DUE = (
@@ -183,7 +191,8 @@ def end(connection: sqlite3.Connection, id: int, lane: str, state: str, error: s
 def interrupted(connection: sqlite3.Connection, at: int) -> None:
     """Rows that a crash left on their way wait again, and say so."""
     connection.execute(
-        "UPDATE outbox SET state = 'waiting', interrupted = 1, next_at = ? WHERE state = 'sending'", (at,)
+        f"UPDATE outbox SET state = 'waiting', interrupted = 1, next_at = ? WHERE {OPEN} AND state = 'sending'",  # noqa: S608
+        (at,),
     )
 
 

@@ -32,7 +32,7 @@ CHECKPOINT_TRIES = 50
 @dataclass(slots=True, eq=False)
 class _Operation:
     name: str
-    run: Callable[[sqlite3.Connection, Any], Any] | None
+    run: Callable[[sqlite3.Connection], Any] | None
     merged: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]] | None
     item: Any
     long: bool
@@ -62,19 +62,19 @@ class Writer:
         self._closed = False
         self._changes = 0
 
-    async def do(self, name: str, run: Callable[[sqlite3.Connection], T], *, long: bool = False) -> T:
+    def do(self, name: str, run: Callable[[sqlite3.Connection], T], *, long: bool = False) -> asyncio.Future[T]:
         """Run ``run`` in the next transaction; its result after COMMIT.
 
         ``name`` names the commit for the observer. ``long`` work (many rows) runs off the event loop.
         What ``run`` raises undoes this operation alone.
         """
-        result: T = await self._add(name, lambda connection, _: run(connection), None, None, long)
-        return result
+        return self._add(name, run, None, None, long)
 
-    async def merge(self, name: str, run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]], item: Any) -> T:
+    def merge(
+        self, name: str, run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]], item: Any
+    ) -> asyncio.Future[T]:
         """As :meth:`do`, for a function that does all waiting items at once: one call per group, one result per item."""
-        result: T = await self._add(name, None, run, item, False)
-        return result
+        return self._add(name, None, run, item, False)
 
     async def checkpoint(self) -> None:
         """Empty the log into the file, so that nothing old stands in it.
@@ -114,12 +114,13 @@ class Writer:
         self._thread.shutdown()
 
     def _add(self, name: str, run: Any, merged: Any, item: Any, long: bool) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
         if self._closed:
-            raise StoreUnavailable("the store is closed")
-        operation = _Operation(name, run, merged, item, long, asyncio.get_running_loop().create_future())
-        self._waiting.append(operation)
+            future.set_exception(StoreUnavailable("the store is closed"))
+            return future
+        self._waiting.append(_Operation(name, run, merged, item, long, future))
         self._start()
-        return operation.future
+        return future
 
     def _start(self) -> None:
         if self._task is None:
@@ -232,7 +233,7 @@ def _run(connection: sqlite3.Connection, operation: _Operation, peers: list[_Ope
         for peer, result in zip(peers, operation.merged(connection, [p.item for p in peers]), strict=True):
             peer.result = result
     elif operation.run is not None:
-        operation.result = operation.run(connection, operation.item)
+        operation.result = operation.run(connection)
 
 
 def _translated(err: Exception) -> Exception:

@@ -239,10 +239,13 @@ async def test_one_that_fails_leaves_its_neighbours(tmp_path: Path, error: Excep
 async def test_a_refusal_that_wrote_nothing_costs_its_neighbours_nothing(tmp_path: Path) -> None:
     table = Table(tmp_path)
 
-    def refuse(_: sqlite3.Connection) -> None:
+    def no(_: sqlite3.Connection) -> None:
         raise StoreError("no")
 
-    told = await asyncio.gather(table.add(1), table.writer.do("refuse", refuse), table.add(2), return_exceptions=True)
+    async def refuse() -> None:
+        await table.writer.do("refuse", no)
+
+    told = await asyncio.gather(table.add(1), refuse(), table.add(2), return_exceptions=True)
     assert [type(t) for t in told] == [int, StoreError, int]
     assert [names for names, phase in table.commits if phase == "after"] == [("add 1", "refuse", "add 2")]
     await table.writer.close()
