@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import hashlib
 import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
@@ -42,6 +45,8 @@ CONNECT, SILENCE = 5.0, 15.0
 TRIES = 4
 #: How often a broken download is gone on with.
 RESUMES = 3
+#: Names that are asked for at once; S3 tells no more.
+PAGE = 1000
 #: One that was kept so many seconds ago is as good as new: a sweep lets it lie for the rest of a day, and nothing that
 #: relies on a file takes longer than 20 hours to name it (an upload of a chat window).
 YOUNG = 3 * 3600.0
@@ -53,6 +58,7 @@ _MISSING = {
     "get_object": ("NoSuchKey",),
     "copy_object": ("NoSuchKey",),
     "abort_multipart_upload": ("NoSuchUpload",),
+    "list_multipart_uploads": ("NotImplemented",),
 }
 
 
@@ -82,6 +88,8 @@ class S3:
         """How many bytes it has."""
         there = await self._head(name)
         if there is None:
+            # An answer to HEAD has no body that would say what is missing; without its bucket nothing is known of files.
+            await self._call("head_bucket")
             raise NotFound("there is no such file")
         size: int = there["ContentLength"]
         return size
@@ -92,24 +100,23 @@ class S3:
         while stop is None or start < stop:
             until = "" if stop is None else stop - 1
             got = await self._call("get_object", Key=self._prefix + name, Range=f"bytes={start}-{until}")
-            end = start + got["ContentLength"]
+            if start and "ContentRange" not in got:
+                raise StoreUnavailable("the file store does not know parts of files")
+            end = min(start + got["ContentLength"], math.inf if stop is None else stop)
+            fault: BaseException | None = None
             try:
                 async with got["Body"] as body:
-                    while piece := await body.read(PIECE):
+                    while start < end and (piece := await body.read(min(PIECE, end - start))):
                         start += len(piece)
                         yield piece
             except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as err:
-                broken += 1
-                if broken > RESUMES:
-                    raise StoreUnavailable(_away(err)) from err
-                stop = end
-                continue
+                fault = err
             if start >= end:
                 return
-            stop = end
             broken += 1
             if broken > RESUMES:
-                raise StoreUnavailable("the file store breaks off")
+                raise StoreUnavailable(_away(fault)) from fault
+            stop = end
 
     async def move(self, name: str, to: str) -> None:
         """Copied by the store, then removed: at no moment it is nowhere."""
@@ -122,10 +129,10 @@ class S3:
         await self._call("delete_object", Key=self._prefix + name)
 
     async def names(self, prefix: str = "", *, before: float = math.inf) -> AsyncIterator[str]:
-        """A page of a thousand at a time."""
+        """A page at a time."""
         more: dict[str, str] = {}
         while True:
-            page = await self._call("list_objects_v2", Prefix=self._prefix + prefix, **more)
+            page = await self._call("list_objects_v2", Prefix=self._prefix + prefix, MaxKeys=PAGE, **more)
             for one in page.get("Contents", ()):
                 if one["LastModified"].timestamp() < before:
                     yield one["Key"].removeprefix(self._prefix)
@@ -136,7 +143,10 @@ class S3:
     async def tidy(self, before: float) -> int:
         """Uploads in parts that nobody has finished or given up: their node died."""
         old = datetime.fromtimestamp(before, UTC)
-        page = await self._call("list_multipart_uploads", Prefix=self._prefix)
+        try:
+            page = await self._call("list_multipart_uploads", Prefix=self._prefix)
+        except NotFound:
+            return 0  # a small store that does not tell
         torn = [one for one in page.get("Uploads", ()) if one["Initiated"] < old]
         for one in torn:
             await self._abort(one["Key"], one["UploadId"])
@@ -221,8 +231,6 @@ class S3:
         try:
             got: dict[str, Any] = await self._call("head_object", Key=self._prefix + name)
         except NotFound:
-            # An answer to HEAD has no body that would say what is missing; without its bucket nothing is known of files.
-            await self._call("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
             return None
         return got
 
@@ -231,7 +239,7 @@ class S3:
         try:
             client = await self._open()
             async with asyncio.timeout(self._patience):
-                return await getattr(client, operation)(Bucket=self._settings.bucket, **params)
+                got = await getattr(client, operation)(Bucket=self._settings.bucket, **params)
         except ClientError as err:
             code = str(err.response.get("Error", {}).get("Code", ""))
             if code in _MISSING.get(operation, ()):
@@ -241,11 +249,14 @@ class S3:
             raise StoreUnavailable(f"the file store says {code or 'no'} to {operation}") from err
         except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as err:
             raise StoreUnavailable(_away(err)) from err
+        if (status := got["ResponseMetadata"]["HTTPStatusCode"]) >= 300:
+            raise StoreUnavailable(f"the file store sends us elsewhere ({status})")
+        return got
 
     async def _open(self) -> Any:
         async with self._opening:
             if self._client is None:
-                made = get_session().create_client(
+                made = _session().create_client(
                     "s3",
                     region_name=self._settings.region or None,
                     endpoint_url=self._settings.endpoint or None,
@@ -254,7 +265,27 @@ class S3:
                     config=self._config,
                 )
                 self._client = await self._exit.enter_async_context(made)
+                self._client.meta.events.register("before-call.s3", _stay)
             return self._client
+
+
+class _Straight(AIOHTTPSession):  # type: ignore[misc]
+    """aiobotocore follows redirects, bodies and all, wherever they lead."""
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        return SimpleNamespace(request=functools.partial(session.request, allow_redirects=False))
+
+
+def _stay(context: dict[str, Any], **_: Any) -> None:
+    """botocore would look for the bucket in another region: say that it has done so."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+@functools.cache
+def _session() -> Any:
+    """It has read AWS's description of S3, which takes a while."""
+    return get_session()
 
 
 def _config(settings: FileSettings, silence: float) -> AioConfig:
@@ -266,6 +297,7 @@ def _config(settings: FileSettings, silence: float) -> AioConfig:
         read_timeout=silence,
         retries={"mode": "standard", "total_max_attempts": TRIES},
         max_pool_connections=32,
+        http_session_cls=_Straight,
         s3={"addressing_style": style},
         # Newer checksums are not understood by all stores; every upload has its MD5.
         request_checksum_calculation="when_required",
@@ -291,5 +323,5 @@ def _age(there: dict[str, Any]) -> float:
     return age.total_seconds()
 
 
-def _away(err: BaseException) -> str:
-    return f"the file store does not answer ({type(err).__name__})"
+def _away(err: BaseException | None) -> str:
+    return f"the file store does not answer ({type(err).__name__})" if err else "the file store breaks off"

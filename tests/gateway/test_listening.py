@@ -74,7 +74,7 @@ async def test_a_full_disk_leaves_the_copy_for_later(scene: Scene) -> None:
     blobs = scene.gateway.blobs.folder
     away = blobs.with_name("away")
     (recording,) = await scene.recordings(conversation)
-    original = scene.gateway.blobs.path(recording.digest)
+    original = blobs / recording.digest[:2] / recording.digest[2:]
     blobs.rename(away)
     (blobs / original.parent.name).mkdir(parents=True)
     (blobs / original.parent.name / original.name).write_bytes(CARD)

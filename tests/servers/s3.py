@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import functools
@@ -128,6 +129,7 @@ class Between:
         self.lie, self.redirect = False, ""
         self.seen: list[tuple[str, str]] = []
         self.largest = 0
+        self._came = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -145,8 +147,15 @@ class Between:
             await self._session.close()
             await runner.cleanup()
 
+    async def part(self, number: int) -> None:
+        """Wait until this part of an upload has come."""
+        while not any(f"partNumber={number}&" in path + "&" for _, path in self.seen):
+            await self._came.wait()
+            self._came.clear()
+
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.method, request.path_qs))
+        self._came.set()
         body = await request.read()
         self.largest = max(self.largest, len(body))
         if self.redirect:
