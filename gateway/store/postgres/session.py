@@ -16,7 +16,8 @@ from typing import TypeAlias, TypeVar
 import asyncpg
 
 from gateway.store.base import StoreUnavailable
-from gateway.store.postgres.database import Connection, Database, translated
+from gateway.store.postgres.database import Connection, Database
+from gateway.store.postgres.errors import translated
 
 T = TypeVar("T")
 _Own: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
