@@ -62,6 +62,13 @@ class Server:
             encrypt=encrypt,
         )
 
+    def table(self, *, prefix: str = "", encrypt: bool = False) -> str:
+        """The same as a table of ``allears.toml``."""
+        settings = self.settings(prefix=prefix)
+        names = ("bucket", "endpoint", "region", "prefix", "access_key", "secret_key")
+        lines = [f'{name} = "{getattr(settings, name)!s}"' for name in names]
+        return "\n".join(["[files]", *lines, f"encrypt = {str(encrypt).lower()}", ""])
+
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
