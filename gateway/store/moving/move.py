@@ -24,7 +24,8 @@ from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.moving import target
 from gateway.store.moving.prints import Printer, Prints
 from gateway.store.moving.tables import LEFT, TABLES, Row, Table
-from gateway.store.postgres.database import Connection, translated
+from gateway.store.postgres.database import Connection
+from gateway.store.postgres.errors import translated
 from gateway.store.sqlite import database as embedded
 
 #: Rows that are read and written at once.

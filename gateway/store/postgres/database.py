@@ -14,6 +14,7 @@ import asyncpg
 
 from gateway.store import migrations
 from gateway.store.base import StoreError, StoreUnavailable
+from gateway.store.postgres.errors import AWAY, Again, translated
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -25,6 +26,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MOVING = "moving"
 #: Connections of one process where nothing is said.
 CONNECTIONS = 10
+#: The first version that ends idle sessions by itself.
+OLDEST = 14
+#: Statements that a connection keeps prepared: all there are.
+STATEMENTS = 500
 #: Seconds to get a connection, and for one statement.
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 60.0
@@ -51,30 +56,6 @@ _SETTINGS = {
     "timezone": "UTC",
 }
 
-#: Somebody else was faster or in the way: nothing was written, and the operation may run again.
-_AGAIN = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.UniqueViolationError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.InvalidCachedStatementError,  # another node has brought the schema up to date
-)
-_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.QueryCanceledError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    OSError,
-    TimeoutError,
-)
-
 
 class Database:
     """The pool of connections, and the replica's. ``url`` may leave the password to PGPASSWORD or ~/.pgpass."""
@@ -93,29 +74,35 @@ class Database:
         Raises StoreUnavailable (with what to do), or StoreError when the server would lose what it has confirmed, or a
         move into this database is not finished.
         """
-        with translated():
-            self._pool = await self._connect_all(self._url)
-            async with self._pool.acquire() as connection:
-                await _check_durability(connection)
-                await migrate(connection, migrations.read(MIGRATIONS))
-                if not moving and await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", MOVING):
-                    raise StoreError(
-                        "an embedded store is being moved into this database: wait for `allears migrate`, or run it again"
-                    )
-            if self._replica_url:
-                self._replica = await self._connect_all(self._replica_url)
+        try:
+            with translated():
+                await self._open(moving=moving)
+        except Again as err:
+            raise err.given_up from None
+
+    async def _open(self, *, moving: bool) -> None:
+        self._pool = await self._connect_all(self._url)
+        async with self._pool.acquire() as connection:
+            await _check_server(connection)
+            await migrate(connection, migrations.read(MIGRATIONS))
+            if not moving and await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", MOVING):
+                raise StoreError(
+                    "an embedded store is being moved into this database: wait for `allears migrate`, or run it again"
+                )
+        if self._replica_url:
+            self._replica = await self._connect_all(self._replica_url)
 
     async def close(self) -> None:
         for pool in (self._pool, self._replica):
             if pool is not None:
-                with contextlib.suppress(TimeoutError, *_AWAY):
+                with contextlib.suppress(TimeoutError, *AWAY):
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await pool.close()
         self._pool = self._replica = None
 
     async def connect(self, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own. Raises StoreUnavailable."""
-        with translated():
+        with translated(), _readable_url():
             return await asyncpg.connect(
                 self._url,
                 server_settings={**_SETTINGS, **settings},
@@ -124,29 +111,24 @@ class Database:
             )
 
     async def _connect_all(self, url: str) -> asyncpg.Pool[asyncpg.Record]:
-        return await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=self._connections,
-            timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS,
-            server_settings=_SETTINGS,
-        )
+        with _readable_url():
+            return await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=self._connections,
+                timeout=CONNECT_SECONDS,
+                command_timeout=STATEMENT_SECONDS,
+                statement_cache_size=STATEMENTS,
+                server_settings=_SETTINGS,
+                reset=_nothing,
+            )
 
     async def write(self, name: str, run: Callable[[Connection], Awaitable[T]]) -> T:
         """Run ``run`` in a transaction; its result after COMMIT. It must be repeatable: others may be in its way.
 
         ``name`` names the commit for the observer. Raises what ``run`` raises, StoreUnavailable when the server is away.
         """
-        for left in range(TRIES - 1, -1, -1):
-            try:
-                with translated():
-                    return await self._transaction(name, run)
-            except _Again as err:
-                if not left:
-                    raise StoreError(f"others were in the way of `{name}` {TRIES} times: {err}") from err
-                await asyncio.sleep(PAUSE * 2 ** (TRIES - 1 - left) * random.uniform(0.5, 1.5))  # noqa: S311 - spreads
-        raise AssertionError
+        return await _tried(lambda: self._transaction(name, run))
 
     async def _transaction(self, name: str, run: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._opened(self._pool) as connection:
@@ -155,7 +137,7 @@ class Database:
             try:
                 result = await run(connection)
             except BaseException:
-                with contextlib.suppress(*_AWAY):
+                with contextlib.suppress(*AWAY):
                     await transaction.rollback()
                 raise
             self._observe(name, "before")
@@ -165,27 +147,31 @@ class Database:
 
     async def read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """What ``run`` reads, as it is committed now. Raises StoreUnavailable."""
-        with translated():
-            async with self._opened(self._pool) as connection:
-                return await run(connection)
+        return await _tried(lambda: self._read(self._pool, run))
 
     async def report(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """What ``run`` reads for a list or a report: from the replica where there is one and it answers."""
         if self._replica is not None:
             try:
-                with translated():
-                    async with self._opened(self._replica) as connection:
-                        return await run(connection)
+                return await _tried(lambda: self._read(self._replica, run))
             except StoreUnavailable:
                 pass  # lists are rather read from the main server than not at all
         return await self.read(run)
+
+    async def _read(self, pool: asyncpg.Pool[asyncpg.Record] | None, run: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self._opened(pool) as connection:
+            return await run(connection)
 
     @contextlib.asynccontextmanager
     async def _opened(self, pool: asyncpg.Pool[asyncpg.Record] | None) -> AsyncIterator[Connection]:
         if pool is None:
             raise StoreUnavailable("the store is not open")
-        async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
-            yield connection
+        try:
+            async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                yield connection
+        except asyncpg.ReadOnlySQLTransactionError:
+            await pool.expire_connections()  # the server has become a standby: who is the main one now is asked again
+            raise
 
     def _observe(self, name: str, phase: Phase) -> None:
         if self._on_commit is not None:
@@ -198,24 +184,39 @@ async def changed(c: Connection, sql: str, *values: object) -> int:
     return int(status.rpartition(" ")[2])
 
 
-class _Again(Exception):
-    """The transaction was undone because of others; it may run again."""
+async def _tried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Again and again while others are in the way, with pauses that grow."""
+    for before in range(TRIES):
+        try:
+            with translated():
+                return await attempt()
+        except Again as err:
+            if before == TRIES - 1:
+                raise err.given_up from None
+            await asyncio.sleep(PAUSE * 2**before * random.uniform(0.5, 1.5))  # noqa: S311 - spreads
+    raise AssertionError
+
+
+async def _nothing(connection: Connection) -> None:
+    """What a connection is cleaned of before its next use: it holds nothing beyond its transactions."""
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """PostgreSQL's errors in the store's words."""
+def _readable_url() -> Iterator[None]:
     try:
         yield
-    except _AGAIN as err:
-        raise _Again(str(err)) from err
-    except _AWAY as err:
-        raise StoreUnavailable(f"PostgreSQL does not answer: {type(err).__name__}: {err}") from err
-    except asyncpg.PostgresError as err:
-        raise StoreError(f"PostgreSQL refused it: {type(err).__name__}: {err}") from err
+    except ValueError:  # what the driver says of it can be a part of the password
+        raise StoreError(
+            "`[store] url` is no URL of a PostgreSQL server: postgresql://user:password@host:5432/database,"
+            " with %40 for an @ in the password, %2F for a /, %3A for a : and so on"
+        ) from None
 
 
-async def _check_durability(connection: Connection) -> None:
+async def _check_server(connection: Connection) -> None:
+    if connection.get_server_version().major < OLDEST:
+        raise StoreError(f"this PostgreSQL server is too old: version {OLDEST} is the first that can be used")
+    if await connection.fetchval("SHOW server_encoding") != "UTF8":
+        raise StoreError("this database cannot hold every language: make it with ENCODING 'UTF8'")
     for setting in ("fsync", "full_page_writes"):
         if await connection.fetchval("SELECT current_setting($1)", setting) != "on":
             raise StoreError(

@@ -59,6 +59,11 @@ class Group:
         """False, and nothing written, when the group has to be taken apart."""
         try:
             results = await self._database.write("append", lambda c: _write(c, [item for item, _ in group]))
+        except StoreUnavailable as err:  # alone nobody would fare better, but each would wait for it
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(err)
+            return True
         except Exception:  # whose fault it is shows when each goes alone
             return False
         for (_, future), result in zip(group, results, strict=True):
