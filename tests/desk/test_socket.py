@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from gateway import wake
+from tests.losing_wake import LosingWake
 
 
 async def _line(browser: Any) -> Any:
@@ -44,6 +45,19 @@ async def test_page_is_told_of_the_queue_and_of_its_conversation(house: Any) -> 
     assert "secret" not in str(frame)
     await bob.act(conversation, "claim")
     await _until(line, look="queue")
+    await line.close()
+
+
+async def test_lost_signal_costs_a_moment(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation = await house.heard()
+    mei = await house.enter("mei")
+    monkeypatch.setattr(house.gateway, "wake", LosingWake(house.gateway.wake))
+    line = await _line(mei)
+    await _open(house, line, conversation)
+    await _until(line, look="queue")
+    for _ in range(2):
+        await _until(line, look="conversation", conversation=conversation)
+        await _until(line, look="queue")
     await line.close()
 
 

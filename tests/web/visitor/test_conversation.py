@@ -9,6 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.losing_wake import LosingWake
+
 #: One gateway and one loop for the module.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,6 +119,20 @@ async def test_two_windows_of_one_visitor_show_the_same(house: Any, frames: Any)
         await visitor.say("hello")
         first, second = await frames(one, said_by("me")), await frames(two, said_by("me"))
     assert first[-1] == second[-1]
+
+
+async def test_a_lost_signal_costs_a_moment(house: Any, frames: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.gateway, "wake", LosingWake(house.gateway.wake))
+    visitor = await house.visitor()
+    _, ticket, _ = await visitor.call("POST", "ticket")
+    stream = await house.session.get(f"{house.url}/widget/v1/events", params={"site": "lantern", **ticket})
+    async with visitor.socket() as ws:
+        await visitor.say("hello")
+        await frames(ws, said_by("me"))
+        async with asyncio.timeout(60):
+            while b"hello" not in await stream.content.readline():
+                pass
+    stream.close()
 
 
 async def test_typing_goes_both_ways_and_is_not_stored(house: Any, frames: Any) -> None:
