@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,9 @@ SETTINGS = {
 class Postgres:
     """A server process; :meth:`kill` and :meth:`start` at will."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, host: str = "127.0.0.1", inside: Sequence[str] = (), **settings: str) -> None:
+        """``inside``: the words of a program that runs it elsewhere (``ip netns exec``), where ``host`` leads from here."""
+        self.folder, self.host, self._inside = folder, host, tuple(inside)
         self.port = free_port()
         self._settings = {**SETTINGS, **settings}
         self._bin = next((b for b in PROGRAMS if (b / "initdb").exists()), None)
@@ -55,7 +56,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://postgres@{self.host}:{self.port}/postgres"
 
     def create(self) -> None:
         """Make its files and start it. Skips the test when PostgreSQL is not installed."""
@@ -68,6 +69,9 @@ class Postgres:
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             shutil.chown(self.folder, _USER, _USER)
         self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        if self._inside:
+            with (self.folder / "data/pg_hba.conf").open("a") as rules:
+                rules.write("host all all 10.0.0.0/8 trust\n")
         self.start()
 
     def start(self) -> None:
@@ -76,13 +80,15 @@ class Postgres:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *self._inside,
+                    *(_AS_USER if self._inside else ()),
                     str(self._bin / "postgres"),
                     *("-D", str(self.folder / "data"), "-p", str(self.port), "-k", str(self.folder)),
                     *settings,
                 ],
                 stdout=log,
                 stderr=log,
-                user=_USER if os.geteuid() == 0 else None,
+                user=_USER if os.geteuid() == 0 and not self._inside else None,
                 cwd="/",
             )
         self.wait()
@@ -90,7 +96,7 @@ class Postgres:
     def wait(self) -> None:
         """Until it takes connections."""
         assert self._bin is not None
-        ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
         for _ in range(600):
             if subprocess.run(ready, check=False).returncode == 0:
                 return
@@ -111,7 +117,7 @@ class Postgres:
 
     @property
     def _where(self) -> tuple[str, ...]:
-        return ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        return ("-h", self.host, "-p", str(self.port), "-U", "postgres")
 
     def program(self, name: str, *arguments: str) -> str:
         """One of its programs (pg_dump, pg_basebackup), with the server's address."""
@@ -133,6 +139,8 @@ class Postgres:
 
 
 _USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
+#: For a program that must be root itself.
+_AS_USER = ("setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--init-groups")
 
 
 @functools.cache
@@ -170,6 +178,12 @@ def dump(url: str, *options: str) -> str:
     """What pg_dump makes of a database."""
     program = next(b for b in PROGRAMS if (b / "initdb").exists()) / "pg_dump"
     return subprocess.run([str(program), *options, url], capture_output=True, text=True, check=True).stdout
+
+
+def empty_database(name: str) -> str:
+    """Make a database without a schema; its URL."""
+    _on_server(f'CREATE DATABASE "{name}"')
+    return database_url(name)
 
 
 def new_database(name: str) -> str:
