@@ -42,20 +42,24 @@ async def fold(c: Connection, before_day: int) -> int:
 
 
 async def latest_messages(c: Connection) -> tuple[LatestMessage, ...]:
-    """Only for an account that has had none since its rows were copied from an embedded store, all rows are looked at."""
+    """Only for an account that has had none since its rows were copied from an embedded store, all messages are looked at."""
+    accounts = await c.fetch(
+        "SELECT channel, account, max(latest) AS latest FROM tally GROUP BY channel, account HAVING sum(recorded) > 0"
+    )
+    latest = {r["latest"]: (r["channel"], r["account"]) for r in accounts if r["latest"]}
+    for row in accounts:
+        if not row["latest"]:
+            latest[await c.fetchval(_LATEST, row["channel"], row["account"])] = (row["channel"], row["account"])
     found = await c.fetch(
-        "SELECT l.channel, l.account, i.provider_at, i.received_at FROM"
-        " (SELECT channel, account, max(latest) AS id FROM tally GROUP BY channel, account HAVING sum(recorded) > 0) l"
-        " JOIN inbox i ON i.id = CASE WHEN l.id > 0 THEN l.id ELSE (SELECT max(m.id) FROM conversation c JOIN inbox m"
-        " ON m.conv = c.n WHERE c.channel = l.channel AND c.account = l.account) END"
-        ' ORDER BY l.channel COLLATE "C", l.account COLLATE "C"'
+        "SELECT id, provider_at, received_at FROM inbox WHERE id = ANY($1::bigint[])", [id for id in latest if id]
     )
     return tuple(
-        LatestMessage(channel=r[0], account=r[1], provider_at=rows.when(r[2]), received_at=rows.when(r[3]))
-        for r in map(read, found)
+        LatestMessage(channel=channel, account=account, provider_at=rows.when(at), received_at=rows.when(received))
+        for (channel, account), at, received in sorted((latest[id], at, received) for id, at, received in found)
     )
 
 
+_LATEST = "SELECT max(i.id) FROM conversation c JOIN inbox i ON i.conv = c.n WHERE c.channel = $1 AND c.account = $2"
 _GAUGES = """SELECT
     (SELECT count(*) FROM inbox WHERE state = 'open') AS inbox_open,
     (SELECT count(*) FROM inbox WHERE state = 'held') AS inbox_held,
