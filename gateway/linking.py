@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -92,6 +94,18 @@ class Memory:
         return told * (likeness.INCIDENT_WITHIN / _USUAL_OVER)
 
 
+class Link(NamedTuple):
+    """What one complaint has to do with others, to be written down: its number, and the changes of its standing."""
+
+    number: str
+    found: Repeat | Incident
+    changes: dict[str, Any]
+
+    @property
+    def what(self) -> str:
+        return "repeat" if isinstance(self.found, Repeat) else "incident"
+
+
 class Linking:
     """The worker of the links."""
 
@@ -122,12 +136,26 @@ class Linking:
             await self._begin()
         records = await self._gateway.store.records_to_link(BATCH)
         self._looked = [(record.number, record.revision) for record in records]
+        links: list[Link] = []
         for record in records:
-            await self._look(record)
+            links += await self._look(record)
             await asyncio.sleep(0)  # an answer to a customer goes first
+        await self._write(links)
         if records:
             await self._gateway.store.looked_at(self._looked)
         return len(records)
+
+    async def _write(self, links: list[Link]) -> None:
+        """All complaints at once, so that they share a commit; each one's links in order.
+
+        Raises:
+            StoreError: one could not be written; what is known is read from the store again.
+        """
+        numbered = groupby(sorted(links, key=attrgetter("number")), attrgetter("number"))
+        written = await asyncio.gather(*(self._amend(list(own)) for _, own in numbered), return_exceptions=True)
+        if failed := next((error for error in written if error is not None), None):
+            self._memory, self._begun = Memory(), False
+            raise failed
 
     async def _begin(self) -> None:
         """Read the last weeks."""
@@ -154,14 +182,16 @@ class Linking:
         text = "\n".join(line.text for line in lines if line.key in keys)[: likeness.MAX_TEXT]
         return likeness.print_of(record, Text(text, self._gateway.rules.fold).plain)
 
-    async def _look(self, record: ComplaintRecord) -> None:
+    async def _look(self, record: ComplaintRecord) -> list[Link]:
+        """The links of a complaint, and those of others that it makes an incident of."""
+        links: list[Link] = []
         new = await self._print(record)
         if new is None:
-            return
+            return links
         memory, undone = self._memory, record.standing.unlinked
         repeat = None if "repeat" in undone else likeness.repeat(new, memory.of_people(new.people))
         if repeat and not record.standing.repeat_of:
-            await self._amend(record.number, "repeat", repeat, **_repeated(repeat))
+            links.append(Link(record.number, repeat, _repeated(repeat)))
             new = new._replace(root=repeat.of, times=repeat.times)
         incident = None
         if "incident" not in undone:
@@ -169,26 +199,37 @@ class Linking:
                 new, memory.newest(new.category), usual=partial(memory.usual, new.category, new.at)
             )
         if incident:
-            for number in (*incident.cases, new.number):
-                await self._join(number, incident)
+            told = {"incident": incident.id, "incident_because": incident.because}
+            links += [
+                Link(number, incident, told)
+                for number in (*incident.cases, new.number)
+                if self._joins(number, incident)
+            ]
             new = new._replace(incident=incident.id)
         memory.keep(new)
+        return links
 
-    async def _join(self, number: str, incident: Incident) -> None:
+    def _joins(self, number: str, incident: Incident) -> bool:
+        """Whether a complaint is new in an incident; it is remembered as part of it."""
         if known := self._memory.known(number):
             if known.incident:
-                return
+                return False
             self._memory.keep(known._replace(incident=incident.id))
-        await self._amend(number, "incident", incident, incident=incident.id, incident_because=incident.because)
+        return True
 
-    async def _amend(self, number: str, what: str, found: Repeat | Incident, **changes: Any) -> None:
+    async def _amend(self, links: list[Link]) -> None:
+        for link in links:
+            await self._amend_one(link)
+
+    async def _amend_one(self, link: Link) -> None:
         """A revision with the link, its reasons in the journal, and the events; made again when the case moved on."""
+        number, found, what = link.number, link.found, link.what
         for _ in range(_TRIES):
             before = await self._gateway.store.record(number)
             standing = before.standing
             if what in standing.unlinked or (what == "incident" and (standing.incident or standing.status in OVER)):
                 return
-            after = linked(before, at=self._gateway.clock(), **changes)
+            after = linked(before, at=self._gateway.clock(), **link.changes)
             body = {"to": found.of if isinstance(found, Repeat) else found.id, "because": list(found.because)}
             line = JournalLine(number=number, what=f"linked_{what}", at=after.updated_at, by="system", body=body)
             events = events_between(before, after, source=self._gateway.config.public_url)

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.desk import actions, people
 from gateway.linking import Linking
+from gateway.store.base import StoreUnavailable
 from normalizer.record import ComplaintRecord
 
 BROKEN = "My order 20261102003317 arrived broken, the blender is cracked. I am really unhappy with this."
@@ -65,6 +66,21 @@ async def test_looking_again_changes_nothing(town: Any, twice: Any) -> None:
     await town.gateway.store.looked_at([])
     assert await case_of(town, second) == before
     assert not await town.gateway.store.records_to_link(10)
+
+
+async def test_what_could_not_be_written_is_found_again(town: Any, twice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = twice
+
+    async def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    linking = Linking(town.gateway)
+    with monkeypatch.context() as patch:
+        patch.setattr(town.gateway.store, "amend", full)
+        with pytest.raises(StoreUnavailable):
+            await linking.step()
+    await linking.step()
+    assert (await case_of(town, second)).standing.repeat_of == first.number
 
 
 async def test_a_person_takes_it_away_for_good(town: Any, twice: Any) -> None:
