@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import getpass
 import os
@@ -60,6 +61,20 @@ class Postgres:
 
     def create(self) -> None:
         """Make its files and start it. Skips the test when PostgreSQL is not installed."""
+        self._make_folder()
+        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        if self._inside:
+            with (self.folder / "data/pg_hba.conf").open("a") as rules:
+                rules.write("host all all 10.0.0.0/8 trust\n")
+        self.start()
+
+    def follow(self, main: Postgres) -> None:
+        """Make it a standby of another server, and start it."""
+        self._make_folder()
+        main.program("pg_basebackup", "-D", str(self.folder / "data"), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        self.start()
+
+    def _make_folder(self) -> None:
         if self._bin is None:
             reason = "PostgreSQL's programs are not installed (Debian: postgresql)"
             if os.environ.get("REQUIRE_TEST_SERVERS"):
@@ -68,11 +83,6 @@ class Postgres:
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             shutil.chown(self.folder, _USER, _USER)
-        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
-        if self._inside:
-            with (self.folder / "data/pg_hba.conf").open("a") as rules:
-                rules.write("host all all 10.0.0.0/8 trust\n")
-        self.start()
 
     def start(self) -> None:
         assert self._bin is not None
@@ -108,6 +118,17 @@ class Postgres:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", how, "-w", "stop")
         if self._process is not None:
             self._process.wait(30)
+
+    def send_signal(self, number: int) -> None:
+        """To the server and all its processes: SIGSTOP freezes it, SIGCONT thaws it."""
+        assert self._process is not None
+        own = str(self._process.pid)
+        for each in (
+            own,
+            *subprocess.run(["pgrep", "-P", own], capture_output=True, text=True, check=False).stdout.split(),
+        ):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(each), number)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement as psql does; what it prints."""

@@ -15,6 +15,7 @@ import asyncpg
 from gateway.store import migrations
 from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.postgres.errors import AWAY, Again, translated
+from gateway.store.postgres.replica import MAIN_POSITION, Replica
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -66,7 +67,7 @@ class Database:
         self._url, self._replica_url, self._connections = url, replica, connections
         self._on_commit = on_commit
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._replica: asyncpg.Pool[asyncpg.Record] | None = None
+        self._replica: Replica | None = None
 
     async def open(self, *, moving: bool = False) -> None:
         """Connect and bring the schema up to date. ``moving``: for who brings an embedded store here.
@@ -90,21 +91,28 @@ class Database:
                     "an embedded store is being moved into this database: wait for `allears migrate`, or run it again"
                 )
         if self._replica_url:
-            self._replica = await self._connect_all(self._replica_url)
+            url = self._replica_url
+            self._replica = Replica(lambda: self._connect_all(url), lambda: self._connect_one(url), self._position)
+            await self._replica.open()
 
     async def close(self) -> None:
-        for pool in (self._pool, self._replica):
-            if pool is not None:
-                with contextlib.suppress(TimeoutError, *AWAY):
-                    async with asyncio.timeout(CONNECT_SECONDS):
-                        await pool.close()
-        self._pool = self._replica = None
+        pool, replica, self._pool, self._replica = self._pool, self._replica, None, None
+        if replica is not None:
+            await replica.close()
+        if pool is not None:
+            with contextlib.suppress(TimeoutError, *AWAY):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await pool.close()
 
     async def connect(self, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own. Raises StoreUnavailable."""
-        with translated(), _readable_url():
+        with translated():
+            return await self._connect_one(self._url, **settings)
+
+    async def _connect_one(self, url: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
+        with _readable_url():
             return await asyncpg.connect(
-                self._url,
+                url,
                 server_settings={**_SETTINGS, **settings},
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
@@ -147,20 +155,26 @@ class Database:
 
     async def read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """What ``run`` reads, as it is committed now. Raises StoreUnavailable."""
-        return await _tried(lambda: self._read(self._pool, run))
+        return await _tried(lambda: self._read(run))
 
     async def report(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """What ``run`` reads for a list or a report: from the replica where there is one and it answers."""
         if self._replica is not None:
             try:
-                return await _tried(lambda: self._read(self._replica, run))
+                return await self._replica.read(run)
             except StoreUnavailable:
                 pass  # lists are rather read from the main server than not at all
         return await self.read(run)
 
-    async def _read(self, pool: asyncpg.Pool[asyncpg.Record] | None, run: Callable[[Connection], Awaitable[T]]) -> T:
-        async with self._opened(pool) as connection:
+    async def _read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self._opened(self._pool) as connection:
             return await run(connection)
+
+    async def _position(self) -> int | None:
+        """Where the log ends."""
+        async with self._opened(self._pool) as connection:
+            end: int | None = await connection.fetchval(MAIN_POSITION)
+            return end
 
     @contextlib.asynccontextmanager
     async def _opened(self, pool: asyncpg.Pool[asyncpg.Record] | None) -> AsyncIterator[Connection]:
