@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from channels import base as channels
 from channels.base import Channel, Keyed, Remembers, Secret, SharesToken
+from gateway.blobs import WrongKey
 from gateway.blobs.configured import configured
 from gateway.calendar import Calendar
 from gateway.calls import CALLS
@@ -27,7 +29,7 @@ from gateway.metrics import Metrics
 from gateway.pace import Limits, LocalPace, Nodes, Pace
 from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
-from gateway.store.base import Store
+from gateway.store.base import Store, StoreUnavailable
 from gateway.stores import store_of
 from gateway.systems import System
 from gateway.tracing import tracing
@@ -52,6 +54,11 @@ from gateway.workers import kept_running, workers
 
 if TYPE_CHECKING:
     from gateway.redis.parts import Redis
+
+log = logging.getLogger(__name__)
+
+#: Seconds that the start waits for the place of the attachments.
+FILES_PATIENCE = 10.0
 
 #: The areas of the web server; the doors come from the configured channels, the pages for watchers are on every node.
 AREAS = (static, visitor, rest, openapi, desk, status, callbacks, control, recordings, uploads, calls)
@@ -131,11 +138,25 @@ def watch_application(gateway: Gateway) -> web.Application:
 async def _opened(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
     await gateway.store.open()
+    await _look_at_the_files(gateway)
     yield
     await gateway.blobs.close()
     await gateway.egress.close()
     await gateway.store.close()
     await asyncio.to_thread(gateway.tracing.close)
+
+
+async def _look_at_the_files(gateway: Gateway) -> None:
+    """A place that is away may come back; with the wrong key every file that comes in would be lost. Raises :class:`WrongKey`."""
+    try:
+        async with asyncio.timeout(FILES_PATIENCE):
+            await gateway.blobs.check()
+    except WrongKey:
+        await gateway.blobs.close()
+        await gateway.store.close()
+        raise
+    except (StoreUnavailable, TimeoutError) as err:
+        log.warning("files: not there yet: %s", err or "no answer")
 
 
 async def _working(app: web.Application) -> AsyncIterator[None]:
