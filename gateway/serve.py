@@ -86,8 +86,18 @@ def _check_alone(node: NodeSettings) -> None:
         raise ConfigError(why, key="node.roles")
 
 
-async def serve(loaded: Loaded, ready: Ready, stop: Stop | None = None, *, part: int = 0, parts: int = 1) -> None:
+async def serve(
+    loaded: Loaded,
+    ready: Ready,
+    stop: Stop | None = None,
+    *,
+    part: int = 0,
+    parts: int = 1,
+    assembled: Gateway | None = None,
+) -> None:
     """Run until SIGINT or SIGTERM; ``part`` of ``parts`` processes that share the address.
+
+    ``assembled``: the gateway's parts, where they are not those that the configuration asks for.
 
     Raises:
         ConfigError: the address is wrong or in use.
@@ -95,7 +105,7 @@ async def serve(loaded: Loaded, ready: Ready, stop: Stop | None = None, *, part:
     """
     host, port = address(loaded)
     watch = _address(loaded.config.node.watch, "node.watch") if loaded.config.node.watch else None
-    gateway, stop = assemble(loaded), stop or Stop()
+    gateway, stop = assembled or assemble(loaded), stop or Stop()
     _raise_the_file_limit()
     runner, beside = server(application(gateway)), server(watch_application(gateway))
     await runner.setup()

@@ -18,11 +18,13 @@ from channels.base import PullChannel
 from gateway.context import Gateway
 from gateway.pull import Pull
 from gateway.singular import LOOK
-from gateway.store.base import Held, Stale, StoreError
+from gateway.store.base import Held, Stale, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 SEATS, WATCHES = "seat:channels/", "watch:"
+#: More nodes than this do not watch.
+MOST_SEATS = 1000
 #: Looks that an account may lie free before a node takes it whose turn it is not.
 PATIENCE = 3
 #: Seconds that a watcher may take to end.
@@ -82,13 +84,13 @@ class Watching:
         )
 
     async def _sit_down(self) -> None:
-        """Take the first free seat: who has one counts."""
-        if self._seat and await self._store.take_lease(self._seat) is not None:
-            return
-        n = 0
-        while await self._store.take_lease(f"{SEATS}{n}") is None:
-            n += 1
-        self._seat = f"{SEATS}{n}"
+        """Take the first free seat: who has one counts. Raises StoreError."""
+        for seat in filter(None, (self._seat, *(f"{SEATS}{n}" for n in range(MOST_SEATS)))):
+            if not self._store.alive():
+                raise StoreUnavailable("this node has lost touch with the store")
+            if await self._store.take_lease(seat) is not None:
+                self._seat = seat
+                return
 
     def _is_ours(self, name: str, held: Sequence[Held]) -> bool:
         watch = self._watches[name]
