@@ -39,11 +39,14 @@ def _known(connection: sqlite3.Connection, messages: Sequence[lines.Message]) ->
 
 
 def _lines(connection: sqlite3.Connection, keys: set[str]) -> dict[str, lines.Line]:
+    cut = {key for key in keys if "\x00" in key}  # json_each ends a text there
     found = connection.execute(
         "SELECT key, digest, conv, seq FROM inbox WHERE key IN (SELECT value FROM json_each(?))",
-        (rows.encode(list(keys)).decode(),),
-    )
-    return {row[0]: row[1:] for row in found.fetchall()}
+        (rows.encode(list(keys - cut)).decode(),),
+    ).fetchall()
+    for key in cut:
+        found += connection.execute("SELECT key, digest, conv, seq FROM inbox WHERE key = ?", (key,)).fetchall()
+    return {row[0]: row[1:] for row in found}
 
 
 def _changes_of(connection: sqlite3.Connection, conv: int, seq: int) -> int:

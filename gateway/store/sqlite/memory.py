@@ -17,11 +17,16 @@ def remember(connection: sqlite3.Connection, channel: str, memos: Sequence[Memo]
 
 
 def recall(connection: sqlite3.Connection, channel: str, keys: Sequence[str]) -> Mapping[str, str]:
+    cut = {key for key in keys if "\x00" in key}  # json_each ends a text there
     found = connection.execute(
         "SELECT key, value FROM memo WHERE channel = ? AND key IN (SELECT value FROM json_each(?))",
-        (channel, rows.encode(list(keys)).decode()),
-    )
-    return dict(found.fetchall())
+        (channel, rows.encode([key for key in keys if key not in cut]).decode()),
+    ).fetchall()
+    for key in cut:
+        found += connection.execute(
+            "SELECT key, value FROM memo WHERE channel = ? AND key = ?", (channel, key)
+        ).fetchall()
+    return dict(found)
 
 
 def erase(connection: sqlite3.Connection, conv: int) -> int:
