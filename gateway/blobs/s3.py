@@ -37,6 +37,8 @@ for _name in ("botocore", "aiobotocore"):
 #: Bytes of a part; larger files go in parts, :data:`PARALLEL` at a time. S3 takes from 5 MB on, and 10,000 parts.
 PART = 8 * 1024 * 1024
 PARALLEL = 2
+#: Up to so many bytes nobody asks whether a file is there: to send it costs less than a request more for each.
+SMALL = 256 * 1024
 #: Seconds that one request may take with all its repetitions.
 PATIENCE = 60.0
 #: Seconds until a connection stands, and without a byte.
@@ -74,10 +76,9 @@ class S3:
         self._client: Any = None
 
     async def keep(self, name: str, file: Path) -> None:
-        """Upload it, unless it is there and young."""
+        """Upload it; a large one only if it is not there, whole and young."""
         size = (await asyncio.to_thread(file.stat)).st_size
-        there = await self._head(name)
-        if there is not None and there["ContentLength"] == size and _age(there) < YOUNG:
+        if size > SMALL and _as_good(await self._head(name), size):
             return
         if size <= PART:
             await self._put(name, file)
@@ -318,9 +319,11 @@ def _confirmed(answer: dict[str, Any], md5: str) -> None:
         raise StoreUnavailable("the file store has kept other bytes than it was sent")
 
 
-def _age(there: dict[str, Any]) -> float:
+def _as_good(there: dict[str, Any] | None, size: int) -> bool:
+    if there is None or there["ContentLength"] != size:
+        return False
     age: timedelta = datetime.now(UTC) - there["LastModified"]
-    return age.total_seconds()
+    return age.total_seconds() < YOUNG
 
 
 def _away(err: BaseException | None) -> str:

@@ -79,8 +79,9 @@ async def test_a_large_file_goes_in_parts(scene: Scene) -> None:
 
 
 async def test_the_same_bytes_are_sent_once(scene: Scene) -> None:
-    await scene.blobs.put(b"once", name="a", type="", limit=10)
-    await scene.blobs.put(b"once", name="b", type="", limit=10)
+    data = os.urandom(MB)
+    await scene.blobs.put(data, name="a", type="", limit=MB)
+    await scene.blobs.put(data, name="b", type="", limit=MB)
     assert [method for method, _ in scene.between.seen].count("PUT") == 1
 
 
@@ -177,6 +178,8 @@ async def test_one_that_is_not_there_is_told_apart_from_one_that_nobody_can_see(
         await nowhere.put(b"x", name="a", type="", limit=10)
     with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
         await nowhere.check()
+    with pytest.raises(StoreUnavailable):
+        await nowhere.put(large(), name="x", type="", limit=LARGE)
     await nowhere.close()
 
 
