@@ -102,11 +102,11 @@ class Outbox:
         """Start as many due rows as there is room for; whoever ends makes room and looks again. What the pace allows then."""
         room = await self._pace.room()
         while (free := self._settings.parallel - len(self._running)) > 0:
+            claimed = _now()  # before the claim: the process may stand still right after it
             due = await self._gateway.store.claim_sends(free, self._gateway.clock(), at_most=room.at_most)
             waits = await self._pace.take([(send.destination, send.lane) for send in due])
-            now = _now()
             for send, wait in zip(due, waits, strict=True):
-                task = asyncio.create_task(self._carry(send, wait, now))
+                task = asyncio.create_task(self._carry(send, wait, claimed))
                 self._running.add(task)
                 task.add_done_callback(self._ended)
             if due:

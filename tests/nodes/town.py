@@ -89,6 +89,12 @@ class Node:
         assert self.process is not None
         self.process.send_signal(number)
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether it got SIGSTOP, or gave it to itself."""
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     async def ended(self) -> int:
         """Wait for its end; the exit status."""
         assert self.process is not None
