@@ -17,7 +17,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from gateway.redis.url import Address
 
@@ -32,7 +32,7 @@ CONNECT = 5.0
 NODE = 12
 
 #: What Redis being away looks like.
-FAULTS = (RedisError, OSError, TimeoutError)
+FAULTS = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class Away(Exception):

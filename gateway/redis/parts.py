@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from gateway.keys import Keys
 from gateway.metrics import Metrics
-from gateway.pace import Limits, Nodes
+from gateway.pace import Limits
 from gateway.redis.link import Link
 from gateway.redis.pace import SharedPace
 from gateway.redis.tokens import SharedToken
@@ -22,7 +22,7 @@ class Redis:
         self._link, self._keys = Link(address(url), f"allears:{{{keys.tag('redis', 'keys', 8)}}}"), keys
         self.wake = RedisWake(self._link, metrics)
 
-    def pace(self, limits: Limits, clock: Callable[[], float], nodes: Nodes) -> SharedPace:
+    def pace(self, limits: Limits, clock: Callable[[], float], nodes: Callable[[], Awaitable[int]]) -> SharedPace:
         """The common pace."""
         return SharedPace(self._link, limits, self._keys, clock, nodes)
 

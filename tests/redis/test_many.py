@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,14 +16,18 @@ from channels.base import Secret
 from gateway import wake
 from gateway.keys import Keys
 from gateway.pace import Limits
+from gateway.redis.link import Away
 from gateway.redis.pace import SharedPace
 from gateway.redis.tokens import SharedToken
 from gateway.wake import Listener
+from tests.ports import free_port
 from tests.redis.conftest import PREFIX, Node, eventually, node, ticks
-from tests.redis.test_pace import Account, Clock, D, full, two_nodes
+from tests.redis.test_pace import Account, Clock, D, two_nodes
 from tests.redis.test_tokens import TOOLS, Platform
 from tests.servers.redis import Cluster, Pair, Redis, program
 
+#: Names the rights that are needed.
+PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 CHAT = wake.conversation("c1")
 
 
@@ -69,9 +74,9 @@ async def everything_works(a: Node, b: Node) -> None:
     await reaches(b, a, wake.INBOX)
     accounts: dict[tuple[str, str], Any] = {("chat", "main"): Account()}
     first, second = (SharedPace(n.link, Limits(accounts), keys, Clock(), two_nodes) for n in (a, b))
-    await full(first)
-    assert await first.take([(D, str(n)) for n in range(30)]) == [0.0] * 30
-    assert (await second.room()).at_most[D] < 40
+    before = (await first.room()).at_most[D]
+    await first.take([(D, str(n)) for n in range(before + 20)])
+    assert (await second.room()).at_most[D] == 0, "a second's worth was taken in advance"
     await first.rest("sink:x", 60)
     assert (await second.room()).at_most["sink:x"] == 0
     platform = Platform()
@@ -139,6 +144,24 @@ async def test_a_cluster_that_was_emptied_and_lost_a_node(cluster: Cluster) -> N
         await a.is_up()
         await b.is_up()
         await everything_works(a, b)
+
+
+@pytest.mark.parametrize("url", ["redis://{}", "redis+sentinel://{},{}/house", "redis+cluster://{},{}"])
+async def test_nobody_there(url: str) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    found = await Node(url.format(place, place)).wake.check()
+    assert (found.ok, bool(found.detail)) == (False, True)
+
+
+async def test_few_rights_are_enough(server: Redis) -> None:
+    rights = re.search(r"^ACL SETUSER allears (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rights is not None
+    server.run("acl", "setuser", "allears", *rights[1].replace("PASSWORD", "word").split())
+    url = server.url.replace("//", "//allears:word@")
+    async with node(url) as a, node(url) as b:
+        await everything_works(a, b)
+        with pytest.raises(Away):
+            await a.link.ask(lambda client: client.flushall())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,9 @@ def program(name: str) -> str:
 class Redis:
     """One process; :meth:`kill`, :meth:`freeze`, :meth:`start` at will. What it held is gone after a kill."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> None:
+        """``inside``: the words of a program that runs it elsewhere (``ip netns exec``), where ``host`` leads from here."""
+        self.host, self._inside = host, tuple(inside)
         self.port = free_port()
         self._folder, self._options = folder / f"redis-{self.port}", options
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,22 +44,25 @@ class Redis:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     def start(self, *more: str) -> None:
         arguments = [
-            *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+            *("--port", str(self.port), "--bind", "0.0.0.0" if self._inside else "127.0.0.1"),
+            *("--protected-mode", "no", "--save", "", "--appendonly", "no"),
             *("--dir", str(self._folder), "--repl-diskless-sync-delay", "0"),
         ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program("redis-server"), *arguments, *self._options, *more], stdout=log, stderr=log
+                [*self._inside, program("redis-server"), *arguments, *self._options, *more], stdout=log, stderr=log
             )
-        until(lambda: _is_open(self.port), f"redis-server on {self.port} did not start")
+        until(lambda: _is_open(self.port, self.host), f"redis-server on {self.port} did not start")
 
     def run(self, *words: str) -> str:
         """A command as redis-cli gives it; what it prints."""
-        done = subprocess.run([program("redis-cli"), "-p", str(self.port), *words], capture_output=True, check=True)
+        done = subprocess.run(
+            [program("redis-cli"), "-h", self.host, "-p", str(self.port), *words], capture_output=True, check=True
+        )
         return done.stdout.decode(errors="replace").strip()
 
     def kill(self) -> None:
@@ -119,7 +124,9 @@ class _Sentinel(Redis):
     def start(self, *more: str) -> None:
         arguments = [str(self._file), "--sentinel", "--port", str(self.port), "--dir", str(self._folder), *more]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([program("redis-server"), *arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self._inside, program("redis-server"), *arguments], stdout=log, stderr=log
+            )
         until(lambda: _is_open(self.port), f"the Sentinel on {self.port} did not start")
 
 
@@ -155,8 +162,8 @@ def until(holds: Callable[[], bool], otherwise: str) -> None:
         time.sleep(0.05)
 
 
-def _is_open(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+def _is_open(port: int, host: str = "127.0.0.1") -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
         return True
     return False
 
