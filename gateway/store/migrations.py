@@ -56,3 +56,12 @@ def to_do(steps: Sequence[Migration], stored: Sequence[tuple[int, int | None]]) 
             f" this one knows up to {known}): start the newer program again, or restore the backup from before the upgrade"
         )
     return [step for step in steps if step.version > newest]
+
+
+def check_programs(step: Migration, oldest: int | None) -> None:
+    """Raises StoreError when the oldest program that runs on the database, by the schema it knows, cannot go on after the step."""
+    if oldest is not None and oldest < step.works_from:
+        raise StoreError(
+            f"nodes of an older Allears run on this database (they know schema {oldest}), and they cannot go on after step"
+            f" {step.name}: stop them all first, or upgrade to a version in between; nothing was changed by this step"
+        )

@@ -23,6 +23,8 @@ Phase = Literal["before", "after"]
 Observer = Callable[[Sequence[str], Phase], None]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: The newest schema that this program knows.
+KNOWN = max(step.version for step in migrations.read(MIGRATIONS))
 #: A table that stands while an embedded store is being copied here.
 MOVING = "moving"
 #: Connections of one process where nothing is said.
@@ -47,6 +49,13 @@ LOCK_TRIES = 60
 
 #: Any one may bring the schema up to date, one at a time. ("Allears" on a telephone's keys.)
 _MIGRATING = 2553277
+
+#: First half of the advisory lock that each node holds; the second is the newest schema that its program knows.
+PROGRAM = 25532774
+_OLDEST_PROGRAM = (
+    "SELECT min(objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"  # noqa: S608
+    f" AND classid = {PROGRAM} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 #: What every connection says first: nothing is acknowledged that is not on the disk.
 _SETTINGS = {
@@ -242,7 +251,8 @@ async def _check_server(connection: Connection) -> None:
 async def migrate(connection: Connection, steps: Sequence[migrations.Migration]) -> None:
     """Bring the schema up to date, one transaction per step; nodes that start together wait for one another.
 
-    Raises StoreError when a newer program has written the database and this one cannot go on beside it.
+    Raises StoreError when a newer program has written the database and this one cannot go on beside it, or when older ones
+    run that could not go on.
     """
     await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATING, timeout=MIGRATING_SECONDS)
     try:
@@ -252,6 +262,7 @@ async def migrate(connection: Connection, steps: Sequence[migrations.Migration])
         )
         stored = await connection.fetch("SELECT version, works_from FROM migration")
         for step in migrations.to_do(steps, [(row["version"], row["works_from"]) for row in stored]):
+            migrations.check_programs(step, await connection.fetchval(_OLDEST_PROGRAM))
             await _apply(connection, step)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATING)

@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar
 import asyncpg
 
 from gateway.store.base import StoreUnavailable
-from gateway.store.postgres.database import Connection, Database
+from gateway.store.postgres.database import KNOWN, PROGRAM, Connection, Database
 from gateway.store.postgres.errors import translated
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ CLAIMED = _HELD.format(kind=CLAIM)
 #: A conversation's second half of its lock. Two that share one are worked on one after the other, no more.
 HALF = "({n} % 2147483648)"
 
+_LIVE = f"SELECT pg_advisory_lock_shared({NODE}, $1), pg_advisory_lock_shared({PROGRAM}, $2)"
 _TAKE = (
     f"SELECT n FROM unnest($1::bigint[]) n WHERE pg_try_advisory_lock({CLAIM}, {HALF.format(n='n')}::integer) LIMIT $2"  # noqa: S608
 )
@@ -172,7 +173,7 @@ class Session:
         if self._steady_from:
             self._steady_from = _clock() + LEASE
         # Shared: a connection of ours that the server has not given up yet may still have it.
-        await self._beat_with(connection, lambda c: c.execute(f"SELECT pg_advisory_lock_shared({NODE}, $1)", self.node))
+        await self._beat_with(connection, lambda c: c.execute(_LIVE, self.node, KNOWN))
         return connection
 
     def _ended(self, connection: Connection) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.store import migrations
 from gateway.store.base import StoreError
-from gateway.store.postgres import PostgresStore, database
+from gateway.store.postgres import PostgresStore, database, session
 from tests.servers import postgres
 from tests.store.scene import START, Clock, PostgresHome, fill, message, outcome, record, send, sent, settle
 
@@ -45,6 +45,14 @@ async def migrate(url: str, steps: list[migrations.Migration]) -> None:
         await database.migrate(connection, steps)
     finally:
         await connection.close()
+
+
+async def nobody_lives(url: str) -> None:
+    """Until the server has seen that the last node has gone."""
+    connection = await asyncpg.connect(url)
+    while await session.alive(connection):  # noqa: ASYNC110 - it happens in another process
+        await asyncio.sleep(0.01)
+    await connection.close()
 
 
 async def a_day(store: PostgresStore, clock: Clock, n: int) -> None:
@@ -105,15 +113,25 @@ async def test_work_goes_on_while_the_schema_moves(home: PostgresHome, clock: Cl
     await store.close()
 
 
-async def test_a_program_that_is_too_old_is_refused(home: PostgresHome, clock: Clock, tmp_path: Path) -> None:
-    store = home.store()
-    await store.open()
+async def test_a_program_that_is_too_old_is_refused(home: PostgresHome, tmp_path: Path) -> None:
     await migrate(home.url, later(tmp_path, WIDER.format(from_=NEXT)))
-    await a_day(store, clock, 1)  # who runs already is the operator's to stop
-    await store.close()
     wanted = rf"schema {NEXT}, for programs that know schema {NEXT} or later.*start the newer program again"
     with pytest.raises(StoreError, match=wanted):
-        await store.open()
+        await home.store().open()
+
+
+async def test_a_step_that_running_nodes_cannot_bear_waits_for_their_end(
+    home: PostgresHome, clock: Clock, tmp_path: Path
+) -> None:
+    store = home.store()
+    await store.open()
+    steps = later(tmp_path, WIDER.format(from_=NEXT))
+    with pytest.raises(StoreError, match=rf"they know schema {NEXT - 1}\), and they cannot go on.*stop them all first"):
+        await migrate(home.url, steps)
+    await a_day(store, clock, 1)
+    await store.close()
+    await nobody_lives(home.url)
+    await migrate(home.url, steps)
 
 
 async def test_a_step_without_the_line_is_for_newer_programs_alone(home: PostgresHome, tmp_path: Path) -> None:
