@@ -51,7 +51,7 @@ LOCK_TRIES = 60
 _MIGRATING = 2553277
 
 #: First half of the advisory lock that each node holds; the second is the newest schema that its program knows.
-PROGRAM = 25532774
+PROGRAM = 25532776
 _OLDEST_PROGRAM = (
     "SELECT min(objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"  # noqa: S608
     f" AND classid = {PROGRAM} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
