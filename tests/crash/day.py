@@ -11,35 +11,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import os
 import random
 import shutil
-import signal
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from channels._platforms.base import File, Platform
-from gateway import config
-from gateway.cli.operate import perform_anywhere
 from gateway.desk.passwords import hash_password
-from gateway.operations import OperationError
 from gateway.outbox import NO_NEWS
 from gateway.simulate.platforms import Running, names, whole
 from gateway.store.base import Agent
-from gateway.store.sqlite import SqliteStore
 from tests.channels.email.servers import DOVECOT
 from tests.crash.day_books import HELLO, Books, posts, reckon
 from tests.crash.day_own import Exchange, Mailbox
+from tests.crash.houses import House, OneServer
+from tests.crash.nodes import ThreeNodes
 from tests.crash.traffic import Caller, DeskAgent, Ledger, Visitor, World
 from tests.crash.watch import MARK, Watch
-from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 #: Customers' names; the language of a fake's customer is that of the name.
@@ -82,7 +75,7 @@ scopes = ["messages:write"]
 
 
 class Day:
-    """One run: ``customers`` on each platform who say ``messages`` each, ``kills`` of the server spread over them."""
+    """One run: ``customers`` on each platform who say ``messages`` each, ``kills`` of the house's troubles spread over them."""
 
     def __init__(
         self,
@@ -94,11 +87,11 @@ class Day:
         seed: int = 1,
         pace: float = 0.2,
         short: bool = False,
+        house: House | None = None,
     ) -> None:
         self._folder, self._customers, self._messages, self._kills = folder, customers, messages, kills
         self._pace, self._short, self._chance = pace, short, random.Random(seed)
-        self._port = free_port()
-        self._server: asyncio.subprocess.Process | None = None
+        self._house = house or OneServer(folder)
         self.watches: dict[str, Watch] = {}
         self.ledger = Ledger()
         self.visitors: list[Visitor] = []
@@ -106,7 +99,7 @@ class Day:
         self.books = Books()
 
     async def carry_out(self) -> Books:
-        url = f"http://127.0.0.1:{self._port}"
+        url = f"http://{self._house.address}"
         self._world = World(url, self.ledger, self._chance)
         async with AsyncExitStack() as open_servers:
             running = await open_servers.enter_async_context(Running(names(), gateway=url, pace=self._pace))
@@ -117,13 +110,13 @@ class Day:
             else:
                 self.books.left_out["email"] = "Dovecot is not installed"
             await self._furnish(running)
-            await self._start()
+            await self._house.start()
             try:
                 await self._first_words(running.platforms)
                 await self._traffic(running.platforms)
                 await self._audited()
             finally:
-                await self._stop(signal.SIGTERM)
+                await self._house.stop()
                 await self._world.http.close()
             await self.reckon()
         return self.books
@@ -132,38 +125,15 @@ class Day:
         for name, platform in running.platforms.items():
             platform.pace = min(1.0, max(self._pace, REPEATS_FOR / sum(platform.again_after)))
             self.watches[name] = Watch(platform)
-        self._file = self._folder / "allears.toml"
         more = MORE.format(token=hashlib.sha256(TOKEN.encode()).hexdigest())
         more += self.exchange.table() + (self.mailbox.table() if self.mailbox else "")
-        self._file.write_text(whole(running.tables(), f"127.0.0.1:{self._port}") + more)
-        store = self._store()
+        await self._house.furnish(whole(running.tables(), self._house.address) + more)
+        store = self._house.store()
         await store.open()
         for login in ("agent0", "agent1"):
             agent = Agent(id=login, login=login, name=login, role="agent", password=hash_password(PASSWORD))
             await store.put_agent(agent)
         await store.close()
-
-    def _store(self) -> SqliteStore:
-        return SqliteStore(config.load(self._file, env={}).data / "allears.db")
-
-    # the server
-
-    async def _start(self) -> None:
-        with (self._folder / "log.txt").open("ab") as log:
-            self._server = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self._file), cwd=ROOT, stdout=log,
-                stderr=log, env={**os.environ},
-            )  # fmt: skip
-
-    async def _stop(self, how: signal.Signals) -> None:
-        if self._server is not None and self._server.returncode is None:
-            self._server.send_signal(how)
-            await self._server.wait()
-
-    async def _kill(self) -> None:
-        await self._stop(signal.SIGKILL)
-        self.books.kills += 1
-        await self._start()
 
     # customers and agents
 
@@ -203,12 +173,20 @@ class Day:
         doors = [*self.watches, "phone", *(["email"] if self.mailbox else [])]
         turns = [(name, n) for name in doors for n in range(self._customers) for _ in range(self._messages)]
         self._chance.shuffle(turns)
-        kill_at = {round(len(turns) * n / (self._kills + 1)) for n in range(1, self._kills + 1)}
+        disturb_at = {round(len(turns) * n / (self._kills + 1)) for n in range(1, self._kills + 1)}
+        disturbing: asyncio.Task[None] | None = None
         for turn, (name, n) in enumerate(turns):
-            if turn in kill_at:
-                await self._kill()
+            if turn in disturb_at:
+                if disturbing is not None:
+                    await disturbing  # one thing at a time, and customers go on meanwhile
+                disturbing = asyncio.create_task(self._disturbed())
             await self._say(name, n)
             await asyncio.sleep(self._chance.uniform(0, PAUSE))
+        if disturbing is not None:
+            await disturbing
+
+    async def _disturbed(self) -> None:
+        self.books.disturbed.append(await self._house.disturb())
 
     async def _say(self, name: str, n: int) -> None:
         customer = f"{name}{n}"
@@ -242,38 +220,33 @@ class Day:
     async def _all_quiet(self) -> bool:
         """All that was said is there but what a platform gave up, and for some seconds nothing more comes."""
         given_up = {mark for w in self.watches.values() for e in w.platform.given_up for mark in MARK.findall(repr(e))}
-        if {mark for said in self.ledger.accepted.values() for mark in said} - given_up - self._stored():
+        if {mark for said in self.ledger.accepted.values() for mark in said} - given_up - await self._stored():
             return False
-        before = await self._ask("audit", {})
+        before = await self._house.ask("audit", {})
         await asyncio.sleep(3.0)
-        return [row["seen"] for row in before] == [row["seen"] for row in await self._ask("audit", {})]
+        return [row["seen"] for row in before] == [row["seen"] for row in await self._house.ask("audit", {})]
 
     async def _all_fetched(self) -> bool:
         """A file that its platform did not give out is asked for again on a ladder."""
-        return not self._read("SELECT 1 FROM fetch WHERE state = 'due'")
+        return not await self._house.rows("SELECT 1 FROM \"fetch\" WHERE state = 'due'")
 
-    def _stored(self) -> set[str]:
+    async def _stored(self) -> set[str]:
         """Marks in the database."""
-        return {mark for (body,) in self._read("SELECT body FROM inbox") for mark in MARK.findall(_text(body))}
-
-    def _read(self, asked: str) -> list[tuple[Any, ...]]:
-        """Rows of the database, read beside the server."""
-        file = config.load(self._file, env={}).data / "allears.db"
-        database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
-        try:
-            return database.execute(asked).fetchall()
-        finally:
-            database.close()
+        return {
+            mark for (body,) in await self._house.rows("SELECT body FROM inbox") for mark in MARK.findall(_text(body))
+        }
 
     async def _none(self, operation: str, states: tuple[str, ...]) -> bool:
         for state in states:
-            if await self._ask(operation, {"state": state, "limit": 1}):
+            if await self._house.ask(operation, {"state": state, "limit": 1}):
                 return False
         return True
 
     async def _all_said(self) -> bool:
         """What was cut off by a kill may wait five minutes for its platform's news; a short day does not."""
-        rows = [row for state in ("waiting", "sending") for row in await self._ask("outbox-list", {"state": state})]
+        rows = [
+            row for state in ("waiting", "sending") for row in await self._house.ask("outbox-list", {"state": state})
+        ]
         held_up = {row["lane"] for row in rows if str(row["error"]).startswith(NO_NEWS) and self._short}
         return all(row["lane"] in held_up for row in rows)
 
@@ -285,18 +258,9 @@ class Day:
         except TimeoutError:
             self.books.faults.append(f"waited in vain for {what}")
 
-    async def _ask(self, operation: str, params: dict[str, object]) -> list[dict[str, object]]:
-        loaded = config.load(self._file, env={})
-        for _ in range(100):
-            try:
-                return await perform_anywhere(loaded, operation, params)
-            except OperationError:  # it is just coming up again
-                await asyncio.sleep(0.3)
-        raise TimeoutError("the server does not come up")
-
     async def _audited(self) -> None:
         """The server's own books: nothing missing, no journal broken."""
-        for row in await self._ask("audit", {}):
+        for row in await self._house.ask("audit", {}):
             self.books.lines[str(row["channel"])].held_off += int(str(row["duplicates"]))
             for count in (
                 "recorded",
@@ -313,13 +277,13 @@ class Day:
         for count in ("open", "held", "quarantined", "missing"):
             if self.books.notes[f"audit: {count}"]:
                 self.books.faults.append(f"the audit has {self.books.notes[f'audit: {count}']} {count}")
-        *faults, journals = await self._ask("audit-journals", {})
+        *faults, journals = await self._house.ask("audit-journals", {})
         self.books.notes["audit: journals that hold"] = int(str(journals["checked"])) - len(faults)
         self.books.faults += [f"a journal or file is wrong: {fault}" for fault in faults]
 
     async def reckon(self) -> None:
         """Compare the books, into :attr:`books`."""
-        store = self._store()
+        store = self._house.store()
         await store.open()
         try:
             await reckon(self.books, store, self.ledger, self.watches, self.visitors)
@@ -337,14 +301,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.day", description=__doc__)
     parser.add_argument("--customers", type=int, default=20, help="on each channel (default: %(default)s)")
     parser.add_argument("--messages", type=int, default=4, help="of each (default: %(default)s)")
-    parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--kills", type=int, default=2, help="of the server, or troubles of the nodes")
+    parser.add_argument("--nodes", action="store_true", help="three nodes on PostgreSQL and Redis")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        day = Day(Path(folder), customers=args.customers, messages=args.messages, kills=args.kills, seed=args.seed)
+        Path(folder).chmod(0o755)
+        house = ThreeNodes(Path(folder), seed=args.seed) if args.nodes else OneServer(Path(folder))
+        day = Day(
+            Path(folder),
+            customers=args.customers,
+            messages=args.messages,
+            kills=args.kills,
+            seed=args.seed,
+            house=house,
+        )
         books = asyncio.run(day.carry_out())
     print(*books.table(), sep="\n")
-    print(f"kills: {books.kills}", *(f"{name}: {count}" for name, count in books.notes.items()), sep="\n")
+    print(
+        f"disturbed: {', '.join(books.disturbed)}",
+        *(f"{name}: {count}" for name, count in books.notes.items()),
+        sep="\n",
+    )
     print(*(f"left out {name}: {why}" for name, why in books.left_out.items()), sep="\n")
     print(*(f"FAULT {fault}" for fault in books.faults), sep="\n")
     return 1 if books.faults else 0

@@ -55,10 +55,12 @@ class Line:
     """Seen twice on purpose: in doubt a receipt or a person's words are said again."""
     swapped: int = 0
     """Chats in which replies came in another order than they were said in."""
+    late: int = 0
+    """Words of the bot that came after a person's who had taken over from it."""
 
     @property
     def faults(self) -> list[str]:
-        wrong = ("missing", "doubled", "disordered", "let_in", "uninvited", "unseen", "twice", "swapped")
+        wrong = ("missing", "doubled", "disordered", "let_in", "uninvited", "unseen", "twice", "swapped", "late")
         return [f"{name}: {getattr(self, name)}" for name in wrong if getattr(self, name)]
 
 
@@ -67,7 +69,8 @@ class Books:
     """The whole day."""
 
     lines: dict[str, Line] = field(default_factory=lambda: defaultdict(Line))
-    kills: int = 0
+    disturbed: list[str] = field(default_factory=list)
+    """What happened to the house, in order."""
     left_out: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -157,6 +160,23 @@ def _replies(line: Line, sends: Sequence[Send], watch: Watch) -> None:
     line.twice = (seen - allowed).total()
     line.again = (seen - most).total() - line.twice
     line.swapped = sum(_is_swapped(thread, sends, watch) for thread in {thread for thread, _ in seen})
+    line.late = sum(_late(thread, sends, watch) for thread in {thread for thread, _ in seen})
+
+
+def _late(thread: str, sends: Sequence[Send], watch: Watch) -> int:
+    """Replies that were decided before a person took over (an older fence), and seen after what the person said."""
+    outs = [(send, msgspec.json.decode(send.body, type=Outbound)) for send in sends]
+    own = {out.text: send for send, out in outs if out.thread == thread}
+    once = Counter(out.text for _, out in outs if out.thread == thread)
+    taken_over, late = -1, 0
+    for text in (one["text"] for one in watch.platform.sent if one["thread"] == thread):
+        send = own.get(text)
+        if send is None or send.fence is None or once[text] > 1:
+            continue
+        if send.kind == "human":
+            taken_over = max(taken_over, send.fence)
+        late += send.fence < taken_over
+    return late
 
 
 def _is_swapped(thread: str, sends: Sequence[Send], watch: Watch) -> bool:

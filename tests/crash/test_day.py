@@ -17,7 +17,7 @@ async def test_what_was_said_is_there_once_and_what_is_not_is_found(tmp_path: Pa
     day = Day(tmp_path, customers=2, messages=2, kills=1, short=True)
     books = await day.carry_out()
     assert not books.faults
-    assert books.kills == 1
+    assert books.disturbed == ["kill -9"]
     assert set(books.lines) == {*names(), "webchat", "api", "phone", "email"} - set(books.left_out)
     for name, line in books.lines.items():
         assert line.said >= 2, name
