@@ -53,7 +53,7 @@ class Node:
         self.name, self.town = name, town
         self.port = free_port()
         self.log = town.folder / f"{name}.log"
-        self._words, self._env = words, env
+        self._words, self.env = words, env
         self._program = program or (sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(town.file))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -66,7 +66,7 @@ class Node:
             **os.environ,
             "ALLEARS_LISTEN": f"127.0.0.1:{self.port}",
             "ALLEARS_DATA": f"data-{self.name}",
-            **self._env,
+            **self.env,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -112,11 +112,13 @@ class Node:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    async def write(self, text: str, sender: str = "customer", id: str = "") -> str:
+    async def write(
+        self, text: str, sender: str = "customer", id: str = "", http: aiohttp.ClientSession | None = None
+    ) -> str:
         """A message through the API; its conversation."""
         body = {"text": text, "external_id": id or uuid.uuid4().hex, "sender": {"id": sender}}
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with self.town.http.post(f"{self.url}/v1/messages", json=body, headers=headers) as answer:
+        async with (http or self.town.http).post(f"{self.url}/v1/messages", json=body, headers=headers) as answer:
             assert answer.status in (200, 202), await answer.text()
             return str((await answer.json())["conversation"])
 
