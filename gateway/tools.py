@@ -10,7 +10,7 @@ from channels.base import Answer, Attachment, Call, Refused, Retry, Socket
 from gateway.blobs import Blobs
 from gateway.context import utc_now
 from gateway.egress import Egress
-from gateway.store.base import NotFound
+from gateway.store.base import NotFound, StoreUnavailable
 
 #: Why a node does not act: it stood still or was cut off from the store for so long that another may do it now.
 GIVEN_UP = "this node has lost touch with the store"
@@ -43,11 +43,13 @@ class GatewayTools:
         return self._egress.socket(url)
 
     async def read(self, attachment: Attachment) -> bytes:
-        """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone."""
+        """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone, :class:`Retry` while nobody can tell."""
         try:
             return await self._blobs.read(attachment.digest)
         except NotFound as err:
             raise Refused("the attachment's file is gone") from err
+        except StoreUnavailable as err:
+            raise Retry(str(err)) from err
 
     def now(self) -> datetime:
         """The time (UTC), for signatures and tokens that carry one."""

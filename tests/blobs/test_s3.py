@@ -16,10 +16,13 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from channels.base import Attachment, Retry
 from gateway.blobs import ORPHAN_SECONDS, Blobs, Damaged
 from gateway.blobs.s3 import PART, S3
 from gateway.config import FileSettings
+from gateway.egress import Egress
 from gateway.store.base import NotFound, StoreUnavailable
+from gateway.tools import GatewayTools
 from tests.blobs.places import names, torn
 from tests.ports import free_port
 from tests.servers import s3
@@ -185,9 +188,11 @@ async def test_one_that_is_not_there_is_told_apart_from_one_that_nobody_can_see(
 
 async def test_an_endpoint_that_refuses_connections(tmp_path: Path) -> None:
     settings = s3.server("moto").settings(url=f"http://127.0.0.1:{free_port()}")
-    blobs = Blobs(tmp_path, place=S3(settings, patience=5, silence=1))
+    blobs = Blobs(tmp_path, place=S3(settings, patience=3, silence=1))
     with pytest.raises(StoreUnavailable, match="does not answer"):
         await blobs.put(b"x", name="a", type="", limit=10)
+    with pytest.raises(Retry):  # a reply with a file waits, it is not given up
+        await GatewayTools(Egress(), blobs).read(Attachment(name="a", digest="0" * 64, state="kept"))
     await blobs.close()
 
 
