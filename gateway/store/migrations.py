@@ -36,6 +36,11 @@ class Migration:
         told = _WORKS_FROM.match(self.sql)
         return int(told[1]) if told else self.version
 
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is the one statement that makes an index while others write (PostgreSQL: CREATE INDEX CONCURRENTLY)."""
+        return "CONCURRENTLY IF NOT EXISTS" in self.sql
+
 
 def read(folder: Path) -> Sequence[Migration]:
     """All steps in order."""

@@ -254,7 +254,9 @@ async def migrate(connection: Connection, steps: Sequence[migrations.Migration])
     Raises StoreError when a newer program has written the database and this one cannot go on beside it, or when older ones
     run that could not go on.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATING, timeout=MIGRATING_SECONDS)
+    # Who waits inside a statement would hold up an index that is made beside the work.
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _MIGRATING):  # noqa: ASYNC110
+        await asyncio.sleep(LOCK_MILLISECONDS / 1000)
     try:
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,"
@@ -270,22 +272,38 @@ async def migrate(connection: Connection, steps: Sequence[migrations.Migration])
 
 async def _apply(connection: Connection, step: migrations.Migration) -> None:
     """Other nodes work on meanwhile, so a step does not stand in line for a table's lock: all who came later would, too."""
+    if step.is_beside:
+        await _make_index(connection, step)
+        return
     for left in range(LOCK_TRIES - 1, -1, -1):
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
                 await connection.execute(step.sql, timeout=MIGRATING_SECONDS)
-                await connection.execute(
-                    "INSERT INTO migration (version, name, sha256, at, works_from) VALUES ($1, $2, $3, $4, $5)",
-                    step.version,
-                    step.name,
-                    step.digest,
-                    time.time_ns() // 1000,
-                    step.works_from,
-                )
+                await _write_down(connection, step)
         except asyncpg.LockNotAvailableError:
             if not left:
                 raise
             await asyncio.sleep(LOCK_MILLISECONDS / 1000)
         else:
             return
+
+
+async def _make_index(connection: Connection, step: migrations.Migration) -> None:
+    """One statement, in no transaction. One that was broken off has left an index that nobody can use."""
+    broken = await connection.fetch("SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid")
+    for row in broken:
+        await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}", timeout=MIGRATING_SECONDS)
+    await connection.execute(step.sql, timeout=MIGRATING_SECONDS)
+    await _write_down(connection, step)
+
+
+async def _write_down(connection: Connection, step: migrations.Migration) -> None:
+    await connection.execute(
+        "INSERT INTO migration (version, name, sha256, at, works_from) VALUES ($1, $2, $3, $4, $5)",
+        step.version,
+        step.name,
+        step.digest,
+        time.time_ns() // 1000,
+        step.works_from,
+    )

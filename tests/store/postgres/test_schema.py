@@ -165,6 +165,35 @@ async def test_a_step_that_waits_for_a_table_holds_nobody_up(home: PostgresHome,
     await store.close()
 
 
+INDEX = "-- works with programs from: 1\nCREATE INDEX CONCURRENTLY IF NOT EXISTS inbox_said ON inbox (provider_at);\n"
+
+
+async def test_an_index_is_made_while_others_write(home: PostgresHome, clock: Clock, tmp_path: Path) -> None:
+    store = home.store()
+    await store.open()
+    await a_day(store, clock, 1)
+    steps = later(tmp_path, INDEX)
+    moving = [asyncio.create_task(migrate(home.url, steps)) for _ in range(3)]
+    n = 1
+    while not all(task.done() for task in moving):
+        n += 1
+        await a_day(store, clock, n)
+    await asyncio.gather(*moving)
+    assert [line for line in schema(home.url) if "inbox_said" in line]
+    await store.close()
+
+
+async def test_an_index_that_was_broken_off_is_made_again(home: PostgresHome, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(home.url)
+    await connection.execute("CREATE INDEX inbox_said ON inbox (provider_at)")
+    mark = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'inbox_said'::regclass"
+    await connection.execute(mark)
+    await migrate(home.url, later(tmp_path, INDEX))
+    assert await connection.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'inbox_said'::regclass")
+    assert await connection.fetchval("SELECT max(version) FROM migration") == NEXT
+    await connection.close()
+
+
 async def test_a_step_that_fails_leaves_nothing(home: PostgresHome, clock: Clock, tmp_path: Path) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         await migrate(home.url, later(tmp_path, "CREATE TABLE half (a INTEGER); INSERT INTO nowhere VALUES (1);"))
