@@ -1,44 +1,45 @@
-"""Deliveries that wait at the same moment share one transaction, as in the embedded store."""
+"""Operations that wait at the same moment share one transaction, as in the embedded store."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
-from channels.base import Accepted
 from gateway.store.base import StoreUnavailable
-from gateway.store.lines import Delivery
-from gateway.store.postgres import intake, leases
 from gateway.store.postgres.database import Connection, Database
 
-#: Most deliveries in one transaction; the rest waits for the next one.
+#: Most operations in one transaction; the rest waits for the next one.
 GROUP = 256
 
-_Item: TypeAlias = "tuple[Delivery, leases.Lease | None]"
-_Waiting: TypeAlias = "tuple[_Item, asyncio.Future[tuple[Accepted, ...]]]"
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class Group:
-    """Collects deliveries while a transaction is under way. One that fails does not fail its neighbours."""
+class Group(Generic[Item, Result]):
+    """Collects what is to be written while a transaction is under way. One that fails does not fail its neighbours.
 
-    def __init__(self, database: Database) -> None:
+    ``write`` writes several and gives the result of each; ``name`` names the commit.
+    """
+
+    def __init__(
+        self, database: Database, name: str, write: Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Result]]]
+    ) -> None:
         self._database = database
-        self._waiting: list[_Waiting] = []
+        self._name = name
+        self._write = write
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def add(self, delivery: Delivery, lease: leases.Lease | None = None) -> tuple[Accepted, ...]:
-        """Write a delivery with whatever else waits; what became of its messages, after COMMIT.
-
-        Raises Stale when another node has the lease by now.
-        """
+    async def add(self, item: Item) -> Result:
+        """Write it with whatever else waits; its result, after COMMIT. Raises what writing it alone raises."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        future: asyncio.Future[tuple[Accepted, ...]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(((delivery, lease), future))
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
         if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="store-appends")
+            self._task = asyncio.create_task(self._work(), name=f"store-{self._name}")
         return await future
 
     async def close(self) -> None:
@@ -55,10 +56,10 @@ class Group:
                     await self._alone(item, future)
         self._task = None
 
-    async def _together(self, group: list[_Waiting]) -> bool:
+    async def _together(self, group: Sequence[tuple[Item, asyncio.Future[Result]]]) -> bool:
         """False, and nothing written, when the group has to be taken apart."""
         try:
-            results = await self._database.write("append", lambda c: _write(c, [item for item, _ in group]))
+            results = await self._database.write(self._name, lambda c: self._write(c, [item for item, _ in group]))
         except StoreUnavailable as err:  # alone nobody would fare better, but each would wait for it
             for _, future in group:
                 if not future.done():
@@ -71,17 +72,12 @@ class Group:
                 future.set_result(result)
         return True
 
-    async def _alone(self, item: _Item, future: asyncio.Future[tuple[Accepted, ...]]) -> None:
+    async def _alone(self, item: Item, future: asyncio.Future[Result]) -> None:
         try:
-            (result,) = await self._database.write("append", lambda c: _write(c, [item]))
+            (result,) = await self._database.write(self._name, lambda c: self._write(c, [item]))
         except Exception as err:  # its waiter must always hear
             if not future.done():
                 future.set_exception(err)
         else:
             if not future.done():
                 future.set_result(result)
-
-
-async def _write(c: Connection, items: Sequence[_Item]) -> Sequence[tuple[Accepted, ...]]:
-    await leases.check(c, [lease for _, lease in items if lease is not None])
-    return await intake.append(c, [delivery for delivery, _ in items])

@@ -8,6 +8,7 @@ it takes the head's own row.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from gateway.store.postgres.text import all_kept, kept, read
 from gateway.store.sends import FROM, TAKEN_OVER, TAKEN_OVER_IN_DOUBT, files
 
 #: First half of the lanes' advisory locks.
-LANE = 25532774
+LANE = 25532777
 _SERVER_TIME = "(extract(epoch FROM {}) * 1000000)::bigint"
 
 
@@ -96,7 +97,17 @@ _DUE = (
     f"SELECT {rows.SEND}, {_STALE} AS stale FROM {FROM}"  # noqa: S608 - our own columns
     " WHERE o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= $1"
 )
-_TAKE = "FOR UPDATE OF o SKIP LOCKED"
+#: Takes the heads that are due for a node, but those of former owners, and gives all.
+_TAKE = f"""
+WITH due AS MATERIALIZED ({{due}} LIMIT $2 FOR UPDATE OF o SKIP LOCKED), taken AS (
+    UPDATE outbox SET state = 'sending', tries = outbox.tries + 1, next_at = NULL, holder = $4,
+        held_at = {_SERVER_TIME.format("now()")}
+    FROM due WHERE outbox.id = due.id AND NOT due.stale
+)
+SELECT * FROM due
+"""  # noqa: S608 - our own columns
+_TAKE_PACED = _TAKE.format(due=f"{_DUE} AND o.destination = $3 ORDER BY (o.kind = 'human') DESC, o.next_at, o.id")
+_TAKE_OTHERS = _TAKE.format(due=f"{_DUE} AND o.destination <> ALL($3::text[]) ORDER BY o.next_at, o.id")
 
 
 async def claim(
@@ -111,28 +122,20 @@ async def claim(
         await interrupted(c, at, node)
     sends: list[Send] = []
     for destination, most in at_most.items():
-        asked = f"{_DUE} AND o.destination = $3 ORDER BY (o.kind = 'human') DESC, o.next_at, o.id LIMIT $2 {_TAKE}"
-        sends += await _claim(c, node, min(most, limit - len(sends)), asked, at, kept(destination))
-    asked = f"{_DUE} AND o.destination <> ALL($3::text[]) ORDER BY o.next_at, o.id LIMIT $2 {_TAKE}"
-    return sends + await _claim(c, node, limit - len(sends), asked, at, all_kept(at_most))
+        sends += await _claim(c, node, min(most, limit - len(sends)), _TAKE_PACED, at, kept(destination))
+    return sends + await _claim(c, node, limit - len(sends), _TAKE_OTHERS, at, all_kept(at_most))
 
 
-async def _claim(c: Connection, node: int, limit: int, asked: str, at: int, destination: object) -> list[Send]:
+async def _claim(c: Connection, node: int, limit: int, take: str, at: int, destination: object) -> list[Send]:
     sends: list[Send] = []
     while len(sends) < limit:
-        due = await c.fetch(asked, at, limit - len(sends), destination)
-        if not due:
-            break
+        due = await c.fetch(take, at, limit - len(sends), destination, node)
         good = [_send(r) for r in due if not r["stale"]]
-        await c.execute(
-            "UPDATE outbox SET state = 'sending', tries = tries + 1, next_at = NULL, holder = $2,"  # noqa: S608
-            f" held_at = {_SERVER_TIME.format('now()')} WHERE id = ANY($1::bigint[])",
-            [s.id for s in good],
-            node,
-        )
         sends += (msgspec.structs.replace(s, state="sending", tries=s.tries + 1, next_at=None) for s in good)
-        if stale := [r for r in due if r["stale"]]:
-            await _put_aside(c, stale)
+        stale = [r for r in due if r["stale"]]
+        if not stale:
+            break
+        await _put_aside(c, stale)  # and look who comes after them
     return sends
 
 
@@ -181,14 +184,43 @@ async def interrupted(c: Connection, at: int, node: int) -> None:
 _OPEN = "(o.state IN ('sending', 'unknown') OR (o.state = 'waiting' AND o.tries > 0))"
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of a row whose lane and conversation are held. ``tells``: the result's journal and rows are written, too."""
+
+    id: int
+    lane: str
+    conv: int | None
+    state: str
+    error: str
+    result: SendResult
+    tells: bool = True
+
+
 async def settle_all(c: Connection, results: Sequence[SendResult], at: int, node: int) -> None:
-    """Write what this node's attempts came to. Raises NotFound."""
-    await _hold(c, results)
+    """Write what this node's attempts came to; nothing for a row that was settled before. Raises NotFound."""
+    rounds: list[dict[int, SendResult]] = []
     for result in results:
-        await settle(c, result, at, node)
+        once = next((r for r in rounds if result.id not in r), None)
+        if once is None:
+            rounds.append(once := {})
+        once[result.id] = result
+    for once in rounds:
+        await _hold(c, once.values())
+        found = await c.fetch(
+            f"SELECT o.id, o.lane, o.state, {_STALE} AS stale, o.conv, o.holder IS DISTINCT FROM $2 AS lost,"  # noqa: S608
+            f" {_OPEN} AS is_open FROM {FROM} WHERE o.id = ANY($1::bigint[]) ORDER BY o.id FOR UPDATE OF o",
+            list(once),
+            node,
+        )
+        if missing := once.keys() - {row["id"] for row in found}:
+            raise NotFound(f"there is no outbox row {min(missing)}")
+        there = {row["id"]: row for row in found}
+        changes = [_change(there[id], result) for id, result in once.items()]
+        await _write(c, [change for change in changes if change is not None], at)
 
 
-async def _hold(c: Connection, results: Sequence[SendResult]) -> None:
+async def _hold(c: Connection, results: Collection[SendResult]) -> None:
     """All that settling touches, in the order that everybody keeps: conversations, then lanes."""
     found = await c.fetch("SELECT lane, conv FROM outbox WHERE id = ANY($1::bigint[])", [r.id for r in results])
     await c.execute(
@@ -200,34 +232,18 @@ async def _hold(c: Connection, results: Sequence[SendResult]) -> None:
     await lock(c, lanes)
 
 
-async def settle(c: Connection, result: SendResult, at: int, node: int) -> None:
-    """Write what became of one attempt; nothing when it was settled before.
+def _change(row: asyncpg.Record, result: SendResult) -> _Change | None:
+    """None where nothing changes.
 
     The row may have been given up meanwhile, because this node seemed dead, and be another's: then only that it went out counts.
     """
-    row = await c.fetchrow(
-        f"SELECT o.lane, o.state, {_STALE}, o.conv, o.holder IS DISTINCT FROM $2, {_OPEN}"  # noqa: S608
-        f" FROM {FROM} WHERE o.id = $1 FOR UPDATE OF o",
-        result.id,
-        node,
-    )
-    if row is None:
-        raise NotFound(f"there is no outbox row {result.id}")
-    lane, state, stale, conv, lost, is_open = row
-    went_out = lost and is_open and result.state == "sent" and result.left_the_house
-    if not went_out and (lost or state != "sending"):
-        return
-    if result.state == "sent" and stale and not result.left_the_house:
-        await end(c, result.id, lane, "superseded", TAKEN_OVER)
-    elif result.state in ("waiting", "sending"):
-        await _retry(c, result, lane, at)
-    else:
-        if result.state == "sent":
-            await _sent(c, result, lane, conv, at)
-        else:
-            await end(c, result.id, lane, result.state, result.error)
-        await records.write_journal(c, result.journal)
-        await add_all(c, [(conv, send, send.fence) for send in result.sends], at)
+    went_out = row["lost"] and row["is_open"] and result.state == "sent" and result.left_the_house
+    if not went_out and (row["lost"] or row["state"] != "sending"):
+        return None
+    place = (row["id"], row["lane"], row["conv"])
+    if result.state == "sent" and row["stale"] and not result.left_the_house:
+        return _Change(*place, "superseded", TAKEN_OVER, result, tells=False)
+    return _Change(*place, "waiting" if result.state == "sending" else result.state, result.error, result)
 
 
 async def settle_late(c: Connection, result: SendResult, at: int) -> bool:
@@ -242,42 +258,50 @@ async def settle_late(c: Connection, result: SendResult, at: int) -> bool:
     if row is None:
         raise NotFound(f"there is no outbox row {result.id}")
     lane, conv, is_open, was_sent = row
-    if result.state == "sent" and is_open:
-        await _sent(c, result, lane, conv, at)
-    elif result.state == "dead" and (is_open or was_sent):
-        await end(c, result.id, lane, "dead", result.error)
-    else:
+    if not (is_open or (was_sent and result.state == "dead")) or result.state not in ("sent", "dead"):
         return False
-    await records.write_journal(c, result.journal)
+    told = msgspec.structs.replace(result, sends=())
+    await _write(c, [_Change(result.id, lane, conv, result.state, result.error, told)], at)
     return True
 
 
-async def _sent(c: Connection, result: SendResult, lane: str, conv: int | None, at: int) -> None:
+_SETTLE = """
+UPDATE outbox o SET state = s.state, error = s.error, interrupted = false,
+    sent_at = CASE WHEN s.state = 'sent' THEN $6 ELSE o.sent_at END,
+    external_ids = CASE WHEN s.state = 'sent' THEN ARRAY(SELECT json_array_elements_text(s.ids::json))
+        ELSE o.external_ids END,
+    -- A retry behind an open row waits until that is through.
+    next_at = CASE WHEN s.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox b
+        WHERE b.lane = o.lane AND b.id < o.id AND b.state IN ('waiting', 'sending')) THEN s.next_at END
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) s (id, state, error, ids, next_at)
+WHERE o.id = s.id
+"""
+
+
+async def _write(c: Connection, changes: Sequence[_Change], at: int) -> None:
+    if not changes:
+        return
     await c.execute(
-        "UPDATE outbox SET state = 'sent', error = $2, next_at = NULL, interrupted = false, sent_at = $3, external_ids = $4"
-        " WHERE id = $1",
-        result.id,
-        kept(result.error),
+        _SETTLE,
+        [change.id for change in changes],
+        [change.state for change in changes],
+        [kept(change.error) for change in changes],
+        [rows.encode(all_kept(change.result.external_ids)).decode() for change in changes],
+        [rows.micros_or_none(change.result.next_at) or at for change in changes],
         at,
-        all_kept(result.external_ids),
     )
-    await advance(c, [lane])
-    if result.entry is not None and conv is not None:
-        await timeline.write(c, conv, [result.entry])
-
-
-async def _retry(c: Connection, result: SendResult, lane: str, at: int) -> None:
-    await c.execute(
-        "UPDATE outbox SET state = 'waiting', error = $2, interrupted = false, next_at = CASE WHEN EXISTS"
-        " (SELECT 1 FROM outbox o WHERE o.lane = $3 AND o.id < $1 AND o.state IN ('waiting', 'sending')) THEN NULL"
-        " ELSE $4::bigint END WHERE id = $1",
-        result.id,
-        kept(result.error),
-        lane,
-        rows.micros_or_none(result.next_at) or at,
-    )
-    await records.write_journal(c, result.journal)
-    await advance(c, [lane])
+    await advance(c, {change.lane for change in changes})
+    said = [
+        (change.conv, [change.result.entry])
+        for change in changes
+        if change.state == "sent" and change.conv is not None and change.result.entry is not None
+    ]
+    if said:
+        await timeline.write_all(c, said)
+    telling = [change for change in changes if change.tells]
+    await records.write_journal(c, [line for change in telling for line in change.result.journal])
+    through = [change for change in telling if change.state != "waiting"]
+    await add_all(c, [(ch.conv, send, send.fence) for ch in through for send in ch.result.sends], at)
 
 
 async def end(c: Connection, id: int, lane: str, state: str, error: str) -> None:

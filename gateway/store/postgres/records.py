@@ -1,4 +1,4 @@
-"""The record, its revisions and its journal. Whoever writes them holds the record's row, so that nobody writes beside it."""
+"""The record, its revisions and its journal. Whoever revises a record holds its row, so that nobody writes beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from gateway.store.journal import with_revision
 from gateway.store.postgres.database import Connection
 from gateway.store.postgres.text import all_kept, back, kept, read
 from normalizer.record import ComplaintRecord
+
+#: First half of the journals' advisory locks. A journal may begin before its record is there.
+JOURNAL = 25532776
 
 
 async def revisions_of(c: Connection, numbers: Collection[str]) -> dict[str, int]:
@@ -109,11 +112,15 @@ async def looked_at(c: Connection, looked: Sequence[tuple[str, int]]) -> None:
 
 
 async def write_journal(c: Connection, lines: Sequence[JournalLine]) -> None:
-    """Chain the lines to their complaints' journals. Two that chain at once cannot both take a number: one runs again."""
+    """Chain the lines to their complaints' journals, which nobody else goes on with before this transaction ends."""
     if not lines:
         return
-    numbers = sorted({line.number for line in lines})
-    await c.execute("SELECT 1 FROM record WHERE number = ANY($1::text[]) ORDER BY number FOR NO KEY UPDATE", numbers)
+    numbers = list({line.number for line in lines})
+    await c.execute(
+        f"SELECT pg_advisory_xact_lock({JOURNAL}, h)"  # noqa: S608 - a number of ours
+        " FROM (SELECT DISTINCT hashtext(number) AS h FROM unnest($1::text[]) AS l(number) ORDER BY h) AS ordered",
+        numbers,
+    )
     last = await c.fetch(
         "SELECT j.number, j.n, j.hash FROM unnest($1::text[]) AS l(number) CROSS JOIN LATERAL"
         " (SELECT number, n, hash FROM journal WHERE journal.number = l.number ORDER BY n DESC LIMIT 1) j",

@@ -59,7 +59,7 @@ from gateway.store.postgres import (
     records,
     timeline,
 )
-from gateway.store.postgres.database import CONNECTIONS, Database, Observer
+from gateway.store.postgres.database import CONNECTIONS, Connection, Database, Observer
 from gateway.store.postgres.group import Group
 from gateway.store.postgres.jobs import Jobs
 from gateway.store.postgres.session import Session, alive
@@ -87,7 +87,7 @@ class PostgresStore:
         self._database = Database(url, replica, connections, on_commit)
         self._session = Session(self._database)
         self._jobs = Jobs(self._session)
-        self._appends = Group(self._database)
+        self._begin()
 
     # --- life
 
@@ -95,18 +95,23 @@ class PostgresStore:
         try:
             await self._database.open()
             await self._session.open()
-            self._appends = Group(self._database)
+            self._begin()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         await self._appends.close()
+        await self._settlings.close()
         await self._session.close()
         await self._database.close()
 
     async def ping(self) -> None:
         await self._database.write("ping", lambda c: c.execute("UPDATE pulse SET beats = beats + 1"))
+
+    def _begin(self) -> None:
+        self._appends = Group(self._database, "append", _append)
+        self._settlings = Group(self._database, "settle_sends", self._settle_sends)
 
     def _now(self) -> int:
         return rows.micros(self._clock())
@@ -149,7 +154,7 @@ class PostgresStore:
         lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
         delivery = lines.prepare(messages, received_at, cursor, memos)
-        return await self._appends.add(delivery, lease)
+        return await self._appends.add((delivery, lease))
 
     async def cursor(self, channel: str, account: str) -> str | None:
         return await self._database.read(lambda c: intake.cursor(c, channel, account))
@@ -261,7 +266,11 @@ class PostgresStore:
         )
 
     async def settle_sends(self, results: Sequence[SendResult]) -> None:
-        await self._database.write("settle_sends", lambda c: outbox.settle_all(c, results, self._now(), self._session.node))
+        await self._settlings.add(results)
+
+    async def _settle_sends(self, c: Connection, calls: Sequence[Sequence[SendResult]]) -> Sequence[None]:
+        await outbox.settle_all(c, [result for call in calls for result in call], self._now(), self._session.node)
+        return [None] * len(calls)
 
     async def find_send(
         self, destination: str, *, key: str = "", conversation: str = "", external_id: str = ""
@@ -509,3 +518,10 @@ class PostgresStore:
 
     async def find_person(self, needle: str) -> tuple[str, ...]:
         return await self._database.report(lambda c: listings.find_person(c, needle))
+
+
+async def _append(
+    c: Connection, calls: Sequence[tuple[lines.Delivery, leases.Lease | None]]
+) -> Sequence[tuple[Accepted, ...]]:
+    await leases.check(c, [lease for _, lease in calls if lease is not None])
+    return await intake.append(c, [delivery for delivery, _ in calls])
