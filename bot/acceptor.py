@@ -31,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Acceptor:
-    """A sum of one curve for each of fewer than twenty signals, as a chance; every part of the sum can be shown."""
+    """A sum of one curve for each of two dozen signals at most, as a chance; every part of the sum can be shown."""
 
     bias: float
     curves: Mapping[str, Curve]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bot.postings import Floats, Ints, Postings
 
 #: How strongly weights are held near zero, and how many steps are made.
-RIDGE = 0.3
+RIDGE = 0.2
 ROUNDS, STEPS = 4, 6
 #: More entries, or more examples times entries, are not worth the time at every start; nearness decides there.
 MOST_ENTRIES = 300

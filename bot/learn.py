@@ -27,7 +27,7 @@ MOST_ASKED = 2_000
 #: out: what they are set on is left as the author wrote it.
 MIXED = 0.1
 #: How strongly the acceptor's weights are held near zero, and how many Newton steps find them.
-RIDGE = 100.0
+RIDGE = 60.0
 STEPS = 12
 #: Pieces of a signal's curve, each with as many of the trials.
 PIECES = 20
@@ -42,7 +42,7 @@ WEAK_WRONG, WEAK_SHORT = 2, 0.1
 #: Bootstrap rounds, and the share of them that may fall short of the stated precision. It may be this large because what
 #: is taken away in the rounds is harder than what nobody wrote an entry for: twins of an entry are among it.
 ROUNDS = 200
-SHORT = 0.3
+SHORT = 0.4
 
 Array = NDArray[np.float64]
 #: Whether an entry's rule fires on a text.
@@ -204,7 +204,7 @@ def held_out(found: Sequence[Trial], counts: Array) -> Array:
 
 
 def threshold(found: Sequence[Trial], confidence: Array, counts: Array, precision: float) -> float | None:
-    """The lowest confidence from which all answers together keep the precision in seven of ten bootstrap rounds.
+    """The lowest confidence from which all answers together keep the precision in six of ten bootstrap rounds.
 
     The bootstrap draws entries, not examples: what is uncertain is which entries a company has.
     """

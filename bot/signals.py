@@ -24,6 +24,14 @@ class Signals(NamedTuple):
     """The centre's cosine against that of the entry's own examples."""
     back: float
     """Share of the nearest example that the text says too."""
+    echo: float
+    """The same, the mean of the three nearest examples."""
+    whole: float
+    """Share of that example which the text says most of."""
+    told: float
+    """Share of the text's features, by their rarity, that the entry has."""
+    pairs: float
+    """The same of pairs of words or characters alone."""
     bm25: float
     bm25_margin: float
     share: float
@@ -38,7 +46,9 @@ class Signals(NamedTuple):
     """Share of the three ways (linear model or nearness, example, words) that put this entry first."""
     polarity: float
     """Share of the entry's examples that deny where the text denies, or affirm where it affirms."""
-    mood: float
-    """Share of the entry's examples that ask, wish or state, as the text does."""
+    asks: float
+    """Share of the entry's examples that want the same kind of answer (why, how, when, …), or wish or tell as the text does."""
+    style: float
+    """How much likelier the text's function words are with this entry than with all (logarithm)."""
     length: float
     """How much is said (content units, logarithm)."""

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot import head
+from bot.overlap import Overlap
 from bot.postings import Floats, Gathered, Hits, Ints, Keys, Postings, keys_of
 from bot.signals import Signals
-from bot.words import NUMBER, Utterance
+from bot.words import ASKS, NUMBER, Utterance
 from normalizer.text import Fold
 
 #: How many entries are looked at closely.
@@ -33,8 +34,6 @@ FAR = 0.04
 K1, B = 1.2, 0.75
 #: The part of nearness in the order of entries, beside the linear model.
 NEARNESS = 0.6
-#: What a text does: it states, wishes, or asks.
-MOODS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,10 @@ class _Said(NamedTuple):
     centre: Floats
     order: Floats
     bm25: Floats
+    asks: Floats
+    """The share of the entry's examples that want the same kind of answer."""
     seen: float
-    hits: Hits
+    overlap: Overlap
     terms: Ints
     """The place of each of the text's words among all entries' words, or -1."""
     found: Hits
@@ -81,14 +82,16 @@ class Index:
         names: list[str] = []
         starts: list[int] = []
         self._texts: list[str] = []
-        moods: list[tuple[bool, int]] = []
+        negated: list[bool] = []
+        asks: list[int] = []
         hashes: list[int] = []
         grams, words = Gathered(), Gathered()
         for name, texts in examples.items():
             begin, terms = len(self._texts), dict.fromkeys((vocabulary or {}).get(name, ()), 0.0)
             for said in _distinct(texts, table):
                 self._texts.append(said.text)
-                moods.append((said.negated, _mood(said)))
+                negated.append(said.negated)
+                asks.append(ASKS.index(said.asks))
                 hashes.append(_hash(said.compact))
                 grams.add(said.features)
                 for term, count in said.terms.items():
@@ -104,9 +107,9 @@ class Index:
         self._sizes = np.diff(np.append(self._starts, len(self._texts)))
         self._entry_of = np.repeat(np.arange(len(names)), self._sizes)
         self._whole = _unique(np.array(hashes, dtype=np.uint64), self._entry_of)
-        self._negated = np.array([negated for negated, _ in moods], dtype=bool)
+        self._negated = np.array(negated, dtype=bool)
         self._denies = self._share_of(self._negated)
-        self._moods = [self._share_of(np.array([mood == each for _, mood in moods], dtype=bool)) for each in MOODS]
+        self._asks = [self._share_of(np.array(asks, dtype=np.int8) == kind) for kind in range(len(ASKS))]
         self._grams = Postings(grams)
         self._words = Postings(words)
         self._weigh()
@@ -114,10 +117,10 @@ class Index:
 
     # --- made once ---
 
-    def _share_of(self, examples: NDArray[np.bool_]) -> list[float]:
+    def _share_of(self, examples: NDArray[np.bool_]) -> Floats:
         """Which part of each entry's examples it is."""
         counts = np.bincount(self._entry_of, examples, minlength=len(self.names))
-        return [float(share) for share in counts / self._sizes]
+        return np.asarray(counts / self._sizes, dtype=np.float32)
 
     def _weigh(self) -> None:
         grams, words, total = self._grams, self._words, len(self._texts)
@@ -177,11 +180,12 @@ class Index:
         return [self._near(place, utterance, said, words, tops) for place in places]
 
     def _compare(self, utterance: Utterance) -> _Said | None:
-        keys, weights, seen = self._vector(utterance.features)
+        keys, weights, mass, seen = self._vector(utterance.features)
         if not len(keys):
             return None
         total, entries = len(self._texts), len(self.names)
-        hits = self._grams.hits(keys, COMMON if total > 2 * COMMON else None)
+        longest = COMMON if total > 2 * COMMON else None
+        hits = self._grams.hits(keys, longest)
         cosines = np.bincount(hits.rows, hits.weights * weights[hits.which], minlength=total).astype(np.float32)
         best: Floats = np.maximum.reduceat(cosines, self._starts)
         alike = np.where(self._negated == utterance.negated, cosines, np.float32(0))
@@ -192,12 +196,14 @@ class Index:
         terms = self._words.numbers(keys_of(utterance.terms))
         found = self._words.hits(terms[terms >= 0])
         bm25 = np.bincount(found.rows, found.weights, minlength=entries).astype(np.float32)
-        return _Said(cosines, best, same, centre, order, bm25, seen, hits, terms, found)
+        asks = self._asks[ASKS.index(utterance.asks)]
+        overlap = Overlap(utterance, self._grams, keys, weights, hits, mass=mass, rarest=self._rarest, longest=longest)
+        return _Said(cosines, best, same, centre, order, bm25, asks, seen, overlap, terms, found)
 
-    def _vector(self, features: Mapping[str, float]) -> tuple[Ints, Floats, float]:
-        """Places and weights (of length one) of the known features, and their share of all."""
+    def _vector(self, features: Mapping[str, float]) -> tuple[Ints, Floats, float, float]:
+        """Places and weights (of length one) of the known features, their mass, and its share of all."""
         if not features:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0
+            return np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 0.0
         places = self._grams.numbers(keys_of(features))
         counts = np.sqrt(np.fromiter(features.values(), np.float32, len(features)))
         is_known = places >= 0
@@ -206,14 +212,14 @@ class Index:
         unknown = counts[~is_known]
         strange = float(unknown @ unknown) * self._rarest**2
         length = math.sqrt(mass) or 1.0
-        return places[is_known], weights / np.float32(length), mass / (mass + strange) if mass else 0.0
+        return places[is_known], weights / np.float32(length), mass, mass / (mass + strange) if mass else 0.0
 
     def _near(self, place: int, utterance: Utterance, said: _Said, words: _Words, tops: _Tops) -> Near:
         begin, size = int(self._starts[place]), int(self._sizes[place])
         own = slice(begin, begin + size)
         row = begin + int(said.cosines[own].argmax())
+        shared = said.overlap.of(begin, said.cosines[own])
         best, same, centre = float(said.best[place]), float(said.same[place]), float(said.centre[place])
-        shared = said.hits.weights[said.hits.rows == row]
         known, strangest, unmatched = words.of(place)
         signals = Signals(
             head=float(said.order[place]),
@@ -223,7 +229,11 @@ class Index:
             centre=centre,
             centre_margin=tops.centre.lead(place, said.centre),
             fit=centre * size / float(self._width[place]),
-            back=float(shared @ shared),
+            back=shared.back,
+            echo=shared.echo,
+            whole=shared.whole,
+            told=shared.told,
+            pairs=shared.pairs,
             bm25=float(said.bm25[place]) / words.most,
             bm25_margin=tops.bm25.lead(place, said.bm25) / words.most,
             share=tops.votes.count(place) / len(tops.votes),
@@ -231,8 +241,9 @@ class Index:
             seen=said.seen,
             strangest=strangest,
             agreement=(tops.order.first(place) + tops.best.first(place) + tops.bm25.first(place)) / 3,
-            polarity=self._denies[place] if utterance.negated else 1 - self._denies[place],
-            mood=self._moods[_mood(utterance)][place],
+            polarity=float(self._denies[place] if utterance.negated else 1 - self._denies[place]),
+            asks=float(said.asks[place]),
+            style=shared.style,
             length=math.log1p(utterance.units),
         )
         score = min(1.0, 0.6 * same + 0.4 * centre)
@@ -303,10 +314,6 @@ def _distinct(texts: Iterable[str], table: Fold) -> Iterable[Utterance]:
         if said.folded not in seen:
             seen.add(said.folded)
             yield said
-
-
-def _mood(said: Utterance) -> int:
-    return 2 if said.is_question else 1 if said.is_request else 0
 
 
 def _hash(compact: str) -> int:

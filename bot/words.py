@@ -37,6 +37,23 @@ _QUESTION = re.compile(
 _REQUEST = re.compile(
     r"我想|我要|想要|帮我|请帮|麻烦|申请|\b(?:please|i want|i would like|i'd like|i need|help me|want to|need to)\b"
 )
+#: What kind of answer a question wants; the first kind that is found counts.
+_ASKS = re.compile(
+    r"(?P<why>\bwhy\b|\bhow come\b|为什么|为何|为啥|怎么会|怎么回事|凭什么)"
+    r"|(?P<quantity>\bhow (?:much|many|often|big|large|far)\b|多少|多大|多远|几[个张条次块元钱]"
+    r"|\bwhat(?:'s| is| are)? (?:the )?(?:price|cost|amount|size)\b)"
+    r"|(?P<time>\bhow (?:long|soon|fast|quickly)\b|\bwhen\b|\bwhat (?:time|date|day)\b"
+    r"|什么时候|什么时间|几点|几天|几号|多久|多长|何时|啥时候)"
+    r"|(?P<way>\bhow\b|\bway to\b|\bsteps\b|怎么|如何|怎样|咋)"
+    r"|(?P<place>\bwhere\b|哪里|哪儿|在哪|何处)"
+    r"|(?P<person>\bwho(?:m|se)?\b|谁)"
+    r"|(?P<thing>\bwhat\b|\bwhats\b|\bwhich\b|什么|哪|啥)"
+    r"|(?P<whether>^\W*(?:can|could|may|do|does|did|is|are|am|was|will|would|should|have|has|shall)\b"
+    r"|\b(?:can|could|may) (?:i|you|we)\b|\b(?:is|are) there\b"
+    r"|吗|么\W*$|能不能|可不可以|可以|是否|能否|可否|有没有|是不是|要不要)"
+)
+#: What a text may ask for, or that it wishes or tells.
+ASKS = (*_ASKS.groupindex, "wish", "tale")
 _OPENING = re.compile(
     r"^\W*(?:好的|好吧|嗯+)|你好|您好|我?想?(?:请问|问)一?下|我?想问|请问|打扰一下|麻烦问下?|\bquick question\b|\bjust wondering\b"
 )
@@ -57,6 +74,8 @@ _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _STOP_HAN = frozenset(
     "的了吗呢啊吧呀嘛我你您他她它们请问一下是在有和与就也都还这那个要想能可以会把被给到得地着过亲哈么阿呗咯喽噢哦诶欸"
 )
+#: Function words; how a text uses them tells what kind of thing is asked.
+_SMALL = _STOP_WORDS | _STOP_HAN | frozenset("不没无别怎何哪谁几多")
 
 
 @dataclass(frozen=True)
@@ -107,6 +126,12 @@ class Utterance:
         return bool(_QUESTION.search(self.folded))
 
     @kept
+    def asks(self) -> str:
+        """One of :data:`ASKS`."""
+        found = _ASKS.search(self.folded)
+        return str(found.lastgroup) if found else "wish" if self.is_request else "tale"
+
+    @kept
     def is_remark(self) -> bool:
         """A sentence that asks nothing and denies nothing: what it seems to say is all it says."""
         return self.units <= REMARK and not self.is_question and not self.negated
@@ -121,7 +146,8 @@ class Utterance:
 
     @kept
     def features(self) -> dict[str, float]:
-        """Feature → how often: Han 1-3-grams; Latin words, word pairs, and 3- and 4-grams (for typing mistakes)."""
+        """Feature → how often: Han characters and pairs, of which a run's ends are part; Latin words, word pairs, and 3- and
+        4-grams (for typing mistakes)."""
         counts: dict[str, float] = {}
         before = ""
         for token in self.tokens:
@@ -132,6 +158,11 @@ class Utterance:
                 _latin_grams(token, before, counts)
                 before = token
         return counts
+
+    @kept
+    def small(self) -> tuple[str, ...]:
+        """The features that are function words: they tell how something is asked."""
+        return tuple(each for each in self.features if each in _SMALL or each.replace("'", "") in _NEGATIONS)
 
     @kept
     def terms(self) -> dict[str, float]:
@@ -148,12 +179,14 @@ class Utterance:
         return counts
 
 
+def is_pair(feature: str) -> bool:
+    """Whether a feature is two words or two Han characters."""
+    return " " in feature or (len(feature) == 2 and _HAN.search(feature) is not None)
+
+
 def _han_grams(run: str, counts: dict[str, float]) -> None:
-    for size, weight in ((1, 1.0), (2, 1.0), (3, 0.8)):
-        for start in range(len(run) - size + 1):
-            gram = run[start : start + size]
-            if size > 1 or gram not in _STOP_HAN:
-                counts[gram] = counts.get(gram, 0.0) + weight
+    for gram in (*run, *map("".join, pairwise(f"^{run}$"))):
+        counts[gram] = counts.get(gram, 0.0) + 1.0
 
 
 def _latin_grams(word: str, before: str, counts: dict[str, float]) -> None:

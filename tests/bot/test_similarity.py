@@ -84,6 +84,37 @@ def test_an_unknown_word_and_the_other_polarity_are_seen() -> None:
     assert denied.best == 0.0
 
 
+def test_what_is_asked_for_and_how_it_is_put_tell_twins_apart() -> None:
+    index = Index({"prove": ["how do I prove my identity", "how can I prove who I am"], **EXAMPLES}, TABLE)
+    how, why = (index.nearest(Utterance(f"{each} do I prove my identity", TABLE))[0].signals for each in ("how", "why"))
+    assert (how.asks, why.asks) == (1.0, 0.0)
+    assert how.style > why.style
+    assert how.pairs > why.pairs
+
+
+def test_part_of_an_example_is_less_than_all_of_it() -> None:
+    part = Index(EXAMPLES, TABLE).nearest(Utterance("my order", TABLE))[0].signals
+    assert part.told == pytest.approx(1.0)
+    assert 0 < part.echo <= part.whole < 1
+
+
+def test_kinds_of_questions() -> None:
+    said = {
+        "why": ("Why was it declined?", "为什么被拒了"),
+        "quantity": ("how much is it", "要多少钱"),
+        "time": ("how long does it take", "什么时候到账"),
+        "way": ("how do I pay", "怎么付款"),
+        "place": ("where is it", "在哪里看"),
+        "thing": ("what is a voucher", "哪种券"),
+        "whether": ("can I pay by card", "能不能刷卡"),
+        "wish": ("I want to pay", "帮我付款"),
+        "tale": ("paid twice", "付了两次"),
+    }
+    assert {kind: tuple(Utterance(text, TABLE).asks for text in texts) for kind, texts in said.items()} == {
+        kind: (kind, kind) for kind in said
+    }
+
+
 def test_a_long_number_is_a_word_of_its_own() -> None:
     assert NUMBER in Utterance("call 7021645199", TABLE).terms
     assert NUMBER not in Utterance("wait 30 days", TABLE).terms
