@@ -80,7 +80,8 @@ class Blobs:
             StoreUnavailable: the disk is full, or the place away.
         """
         shown = display_name(name)
-        keys = await self._sealing() if self._sealed else None
+        with self._watched():
+            keys = await self._sealing() if self._sealed else None
         spool = await asyncio.to_thread(Spool, self.folder / WAITING, keys.sealer() if keys else None)
         try:
             async with contextlib.aclosing(_pieces(data)) as pieces:

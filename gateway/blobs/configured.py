@@ -22,13 +22,14 @@ def configured(loaded: Loaded, keys: Keys) -> Blobs:
         raise ConfigError("needs `pip install 'allears[encryption]'`", key="files.encrypt")
     return Blobs(
         loaded.data / "blobs",
-        place=_bucket(loaded) if settings.bucket else None,
+        place=bucket(loaded) if settings.bucket else None,
         sealing=(lambda: _sealing(keys)) if can_seal else None,
         sealed=settings.encrypt,
     )
 
 
-def _bucket(loaded: Loaded) -> Place:
+def bucket(loaded: Loaded) -> Place:
+    """The bucket that the configuration names. Raises :class:`ConfigError` where the library is missing."""
     if find_spec("aiobotocore") is None:
         raise ConfigError("needs `pip install 'allears[s3]'`", key="files.bucket")
     # 17 MB and 0.15 s: only where there is a bucket.

@@ -10,10 +10,11 @@ import pytest
 
 from channels.base import Secret
 from gateway.blobs import Blobs
-from gateway.blobs.s3 import S3
-from gateway.blobs.sealing import Sealing
 from gateway.keys import Keys
-from tests.servers import s3
+from tests.servers import s3  # first: it skips where the libraries are missing
+
+from gateway.blobs.s3 import S3  # isort: skip
+from gateway.blobs.sealing import Sealing  # isort: skip
 
 KINDS = ("disk", "disk-sealed", "moto", "moto-sealed", "s3rver", "s3rver-sealed")
 

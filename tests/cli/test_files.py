@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,53 @@ def test_a_day_with_a_bucket(shell: Shell) -> None:
     assert kept(shell) == []
     shell.stop()
     assert shell.run("audit", "--journals", "--json").rows == [{"checked": 1, "faults": 0}]
+
+
+def test_files_are_copied_into_a_bucket_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a folder that was sealed half-way, as a company does that outgrows its machine; then home again."""
+    shell = Shell(tmp_path / "one", capsys)
+    shell.init()
+    plain = shell.config.read_text()
+
+    def put(word: bytes) -> str:
+        async def go() -> str:
+            blobs = assemble(config.load(shell.config, env={})).blobs
+            return (await blobs.put(word * 100_000, name="a", type="", limit=10**7)).digest
+
+        return asyncio.run(go())
+
+    digests = {put(b"early"), put(b"before")}
+    shell.config.write_text(f"{plain}\n[files]\nencrypt = true\n")
+    digests |= {put(b"late"), put(b"later"), put(b"last")}
+    assert shell.run("files", "copy", "--to", "bucket").status == 1, "there is no bucket yet"
+    shell.config.write_text(plain + "\n" + s3.server("moto").table(prefix=f"t/{secrets.token_hex(8)}", encrypt=True))
+    assert shell.run("files", "copy", "--to", "bucket", "--json").rows == [{"copied": 5, "there": 0}]
+    assert shell.run("files", "copy", "--to", "bucket", "--json").rows == [{"copied": 0, "there": 5}]
+    assert len(kept(shell)) == 5
+    shutil.rmtree(shell.folder / "data" / "blobs")
+
+    async def read() -> None:
+        blobs = assemble(config.load(shell.config, env={})).blobs
+        for digest in digests:
+            assert await blobs.read(digest)
+        await blobs.close()
+
+    asyncio.run(read())
+    assert shell.run("files", "copy", "--to", "folder", "--json").rows == [{"copied": 5, "there": 0}]
+    assert not list((shell.folder / "data" / "blobs" / "tmp").iterdir())
+    shell.config.write_text(plain)
+    asyncio.run(read())
+
+
+def test_files_of_two_secrets_are_not_mixed(shell: Shell, tmp_path: Path) -> None:
+    mark = shell.folder / "data" / "blobs" / "sealed-with"
+    assert shell.run("files", "copy", "--to", "bucket", "--json").rows == [{"copied": 0, "there": 0}]
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text("a" * 26 + "\n")
+    assert shell.run("files", "copy", "--to", "bucket").status == 0
+    mark.write_text("b" * 26 + "\n")
+    said = shell.run("files", "copy", "--to", "bucket")
+    assert (said.status, "different secrets" in said.err) == (1, True)
 
 
 def test_another_secret_and_a_wrong_bucket_are_told(shell: Shell) -> None:

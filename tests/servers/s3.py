@@ -24,11 +24,16 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from botocore.session import get_session  # type: ignore[import-untyped]
 
 from channels.base import Secret
 from gateway.config import FileSettings
 from tests.ports import free_port
+
+if not os.environ.get("REQUIRE_TEST_SERVERS"):
+    pytest.importorskip("aiobotocore", reason="the s3 extra is not installed")
+    pytest.importorskip("cryptography", reason="the encryption extra is not installed")
+
+from botocore.session import get_session  # type: ignore[import-untyped]
 
 BUCKET = "letters"
 #: What s3rver accepts; moto takes any.
