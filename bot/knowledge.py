@@ -146,6 +146,17 @@ class Knowledge:
         """Entry id → everything its author wrote down as being asked."""
         return {entry.id: entry.questions for entry in self.entries.values()}
 
+    def facts_in(self, language: str) -> Mapping[str, str]:
+        """The facts by name, each in the nearest language that has it."""
+        return self._facts_in.get(language, self._facts_in[""])
+
+    @cached_property
+    def _facts_in(self) -> Mapping[str, Mapping[str, str]]:
+        return {
+            language: {name: pick(texts, language) for name, texts in self.facts.items()}
+            for language in (*LANGUAGES, "")
+        }
+
     def utterance(self, text: str) -> Utterance:
         """A text prepared for this knowledge."""
         return Utterance(text, self.table)

@@ -254,11 +254,9 @@ class _Top:
     """The two highest values of an order, to tell any entry's lead over the best other one."""
 
     def __init__(self, values: Floats) -> None:
-        count = min(2, len(values))
-        top = (-values).argpartition(count - 1)[:count]
-        top = top[np.lexsort((top, -values[top]))]
-        self._first = int(top[0])
-        self._values = (float(values[top[0]]), float(values[top[1]]) if count > 1 else 0.0)
+        self._first = int(values.argmax())
+        second = np.partition(values, -2)[-2] if len(values) > 1 else 0.0
+        self._values = (float(values[self._first]), float(second))
 
     def first(self, place: int) -> bool:
         return place == self._first

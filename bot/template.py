@@ -101,4 +101,4 @@ def lacks(text: str, names: Iterable[str], variables: Mapping[str, str]) -> list
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
     """Put the values in. They come from customers: they are text, and never read as a template again."""
-    return _VARIABLE.sub(lambda found: variables.get(found.group(1), ""), text)
+    return _VARIABLE.sub(lambda found: variables.get(found.group(1), ""), text) if "{" in text else text

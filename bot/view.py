@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bot import times
 from bot.decision import ActionCall, Asked, Context, Handoff, Option, Reply, State, Step, Turn
 from bot.kept import kept
-from bot.knowledge import FALLBACKS, Entry, Knowledge, pick
+from bot.knowledge import FALLBACKS, Entry, Knowledge
 from bot.language import choose
 from bot.match import Match, find
 from bot.patterns import Scan
@@ -180,7 +180,7 @@ class View:
     def variables(self) -> dict[str, str]:
         """What ``{name}`` stands for: facts, then the record, then what the customer told the bot, then the case."""
         context, company = self.context, self.context.company
-        values = {name: pick(texts, self.language) for name, texts in self.knowledge.facts.items()}
+        values = dict(self.knowledge.facts_in(self.language))
         what, who = self.record.what, self.record.who
         for name, found in (
             ("order_number", what.order_numbers), ("tracking_number", what.tracking_numbers), ("phone", who.phones),

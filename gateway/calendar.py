@@ -24,6 +24,7 @@ class Calendar:
         self._workdays = frozenset(_day("company.workdays", d) for d in company.workdays)
         self._open = lru_cache(maxsize=1000)(self._spans)
         self._ahead = lru_cache(maxsize=100)(self._days_from)
+        self._ends = lru_cache(maxsize=1000)(self._end)
 
     def open_at(self, at: datetime) -> bool:
         """Whether people are at work at ``at``."""
@@ -31,6 +32,9 @@ class Calendar:
 
     def after(self, at: datetime, hours: float) -> datetime:
         """The moment (UTC) when ``hours`` working hours have passed since ``at``; plain hours if nobody ever works."""
+        return self._ends(at, hours)
+
+    def _end(self, at: datetime, hours: float) -> datetime:
         left, start = timedelta(hours=hours), at.astimezone(UTC)
         for opens, closes in self._from(start):
             if closes - opens >= left:

@@ -109,7 +109,9 @@ def request(
 
 def numbers(text: str) -> list[str]:
     """Case numbers in a text."""
-    return list(dict.fromkeys(number.upper() for number in _CASE.findall(unicodedata.normalize("NFKC", text))))[:MOST]
+    plain = unicodedata.normalize("NFKC", text)
+    found = _CASE.findall(plain) if "-" in plain else ()
+    return list(dict.fromkeys(number.upper() for number in found))[:MOST]
 
 
 async def asked_for(gateway: Gateway, work: Work) -> dict[str, AskedCase]:

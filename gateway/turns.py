@@ -180,8 +180,10 @@ class Turns:
     def _is_proof(self, draft: Draft, item: WorkItem, now: datetime, cases: Mapping[str, AskedCase]) -> bool:
         """Whether a message was the answer to a one-time code: then nothing else is read from it."""
         code, message = draft.code, item.message
+        if code is None or draft.record is None or message.kind != "message" or message.public:
+            return False
         digits = codes.typed(message.text)
-        if code is None or not digits or draft.record is None or message.kind != "message" or message.public:
+        if not digits:
             return False
         if not codes.is_awaited(code, now) or identity.identity(message) != code.identity or message.machine:
             return False
