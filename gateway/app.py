@@ -27,6 +27,7 @@ from gateway.library import read_knowledge, read_rules
 from gateway.memory import StoreMemory
 from gateway.metrics import Metrics
 from gateway.pace import Limits, LocalPace, Nodes, Pace
+from gateway.singular import Worker
 from gateway.sinks import base as sinks
 from gateway.sinks.base import Sink
 from gateway.store.base import Store, StoreUnavailable
@@ -112,6 +113,7 @@ def application(gateway: Gateway) -> web.Application:
         _serve_the_web(app)
     app.add_routes(health.routes())
     app.cleanup_ctx.append(_opened)
+    app.cleanup_ctx.append(_carrying)
     app.cleanup_ctx.append(_working)
     return app
 
@@ -157,6 +159,16 @@ async def _look_at_the_files(gateway: Gateway) -> None:
         raise
     except (StoreUnavailable, TimeoutError) as err:
         log.warning("files: not there yet: %s", err or "no answer")
+
+
+async def _carrying(app: web.Application) -> AsyncIterator[None]:
+    """A wake that others hear runs longer than the workers: what they leave behind is the others' work."""
+    wake = app[GATEWAY].wake
+    running = [asyncio.create_task(kept_running(wake))] if isinstance(wake, Worker) else []
+    yield
+    for worker in running:
+        worker.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _working(app: web.Application) -> AsyncIterator[None]:

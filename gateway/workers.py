@@ -38,8 +38,6 @@ RESTART_PAUSE = 1.0
 def workers(gateway: Gateway, calls: Calls | None) -> Iterator[Worker]:
     """The workers of this node's roles. ``calls``: those that run on a node with `web`."""
     roles = gateway.config.node.roles
-    if isinstance(gateway.wake, Worker):
-        yield gateway.wake
     yield Reloading(gateway)
     if "flow" in roles:
         yield Flow(gateway)

@@ -7,6 +7,7 @@ everybody looks once, and nothing else has to be made good.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Iterator
@@ -133,14 +134,24 @@ class RedisWake:
             self._local.signal(topic)
 
     async def _send(self) -> None:
-        while True:
-            await self._some.wait()
-            self._some.clear()
-            pending, self._pending = self._pending, {}
-            streams = [stream(self._link, topic) for topic in pending if topic in WORK]
-            messages: list[Any] = []
-            for topic, hints in pending.items():
-                if topic not in WORK:
-                    messages += (channel(self._link, topic), message(self._link.node, hints))
-            await self._link.script(_SIGNAL, [self._link.prefix, *streams], [self._link.node, KEPT, *messages])
-            await asyncio.sleep(CALM)
+        try:
+            while True:
+                await self._some.wait()
+                await self._say()
+                await asyncio.sleep(CALM)
+        finally:
+            with contextlib.suppress(Away):  # the last words of a node that stops
+                await self._say()
+
+    async def _say(self) -> None:
+        """Tell the others what has gathered. Raises :class:`Away`."""
+        self._some.clear()
+        pending, self._pending = self._pending, {}
+        if not pending:
+            return
+        streams = [stream(self._link, topic) for topic in pending if topic in WORK]
+        messages: list[Any] = []
+        for topic, hints in pending.items():
+            if topic not in WORK:
+                messages += (channel(self._link, topic), message(self._link.node, hints))
+        await self._link.script(_SIGNAL, [self._link.prefix, *streams], [self._link.node, KEPT, *messages])
