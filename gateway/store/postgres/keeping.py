@@ -11,7 +11,7 @@ from functools import partial
 
 from gateway.store import months, rows
 from gateway.store.base import Keep, Tidied
-from gateway.store.postgres import erase, figures
+from gateway.store.postgres import erase, figures, flow
 from gateway.store.postgres.database import Connection, Database, changed
 
 #: The tables by month, each with the columns that are moved when rows came before their month had a table.
@@ -32,10 +32,11 @@ CODES_KEPT = timedelta(days=30)
 #: Days whose figures may still be counted by several connections at once.
 COUNTED_DAYS = 2
 
+#: No open case, and nothing has happened since $1.
 _ENDED = (
-    "SELECT c.id FROM conversation c WHERE c.erased_at IS NULL"
-    " AND (c.record IS NULL OR c.status IN ('resolved', 'closed', 'withdrawn')) AND c.active_at < $1 AND c.last_at < $1"
-    " AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.conv = c.n AND i.state = 'open') ORDER BY c.active_at LIMIT $2"
+    "c.erased_at IS NULL AND (c.record IS NULL OR c.status IN ('resolved', 'closed', 'withdrawn'))"
+    " AND c.active_at < $1 AND c.last_at < $1"
+    " AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.conv = c.n AND i.state = 'open')"
 )
 
 
@@ -151,14 +152,23 @@ async def _delete_old(database: Database, table: str, key: str, before: int) -> 
 
 async def _erase_old(database: Database, now: datetime, keep: Keep) -> int:
     """Erase the conversations that ended long ago; how many. Then the disk is rid of all that was erased since the last time."""
-    ids = []
+    done = 0
     if keep.years:
         before = months.start(months.before(now, 12 * keep.years))
-        ids = await database.read(lambda c: c.fetch(_ENDED, before, ERASED_AT_ONCE))
-    for row in ids:
-        await database.write("erase", partial(erase.erase, id=row["id"], at=now, by="system"))
+        ended = f"SELECT id FROM conversation c WHERE {_ENDED} ORDER BY c.active_at LIMIT $2"  # noqa: S608
+        for row in await database.read(lambda c: c.fetch(ended, before, ERASED_AT_ONCE)):
+            done += await database.write("erase", partial(_erase_one, id=row["id"], before=before, now=now))
     await database.read(_vacuum)
-    return len(ids)
+    return done
+
+
+async def _erase_one(c: Connection, id: str, before: int, now: datetime) -> bool:
+    """Unless somebody has written meanwhile."""
+    await flow.checked(c, id, None)
+    if not await c.fetchval(f"SELECT 1 FROM conversation c WHERE c.id = $2 AND {_ENDED}", before, id):  # noqa: S608
+        return False
+    await erase.erase(c, id, at=now, by="system")
+    return True
 
 
 async def _vacuum(c: Connection) -> None:

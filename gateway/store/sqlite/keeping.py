@@ -19,10 +19,11 @@ ERASED_AT_ONCE = 100
 #: A code is known so long after its time, for the messages that still name it.
 CODES_KEPT = timedelta(days=30)
 
+#: No open case, and nothing has happened since ?1.
 _ENDED = (
-    "SELECT c.id FROM conversation c INDEXED BY conversation_ended WHERE c.erased_at IS NULL"
-    " AND (c.record IS NULL OR c.status IN ('resolved', 'closed', 'withdrawn')) AND c.active_at < ?1 AND c.last_at < ?1"
-    " AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.conv = c.n AND i.state = 'open') ORDER BY c.active_at LIMIT ?2"
+    "c.erased_at IS NULL AND (c.record IS NULL OR c.status IN ('resolved', 'closed', 'withdrawn'))"
+    " AND c.active_at < ?1 AND c.last_at < ?1"
+    " AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.conv = c.n AND i.state = 'open')"
 )
 
 
@@ -96,9 +97,28 @@ async def _delete_old(writer: Writer, table: str, key: str, before: int) -> int:
 
 
 async def _erase_old(writer: Writer, readers: Readers, now: datetime, before: int) -> int:
-    found = await readers.far(lambda c: c.execute(_ENDED, (before, ERASED_AT_ONCE)).fetchall())
-    for (id,) in found:
-        await writer.do("erase", partial(erase.erase, id=id, at=now, by="system"), long=True)
-    if found:
+    done = 0
+    for id in await readers.far(partial(_ended, before=before)):
+        done += await writer.do("erase", partial(_erase_one, id=id, before=before, now=now), long=True)
+    if done:
         await writer.checkpoint()  # the erased words still stand in the log until it starts anew
-    return len(found)
+    return done
+
+
+def _ended(connection: sqlite3.Connection, before: int) -> list[str]:
+    found = connection.execute(
+        f"SELECT c.id FROM conversation c INDEXED BY conversation_ended WHERE {_ENDED} ORDER BY c.active_at LIMIT ?2",  # noqa: S608
+        (before, ERASED_AT_ONCE),
+    )
+    return [id for (id,) in found.fetchall()]
+
+
+def _erase_one(connection: sqlite3.Connection, id: str, before: int, now: datetime) -> bool:
+    """Unless somebody has written meanwhile."""
+    if (
+        connection.execute(f"SELECT 1 FROM conversation c WHERE c.id = ?2 AND {_ENDED}", (before, id)).fetchone()
+        is None
+    ):  # noqa: S608
+        return False
+    erase.erase(connection, id, at=now, by="system")
+    return True

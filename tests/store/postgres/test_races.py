@@ -8,7 +8,17 @@ from datetime import timedelta
 import pytest
 
 from channels.base import Attachment, Memo, Sender
-from gateway.store.base import CODES_PER_HOUR, Conflict, Instead, Joined, NewCode, NewProof, SendResult, StoreError
+from gateway.store.base import (
+    CODES_PER_HOUR,
+    Conflict,
+    Instead,
+    Joined,
+    Keep,
+    NewCode,
+    NewProof,
+    SendResult,
+    StoreError,
+)
 from gateway.store.postgres import PostgresStore
 from tests.store.scene import START, Clock, Home, fill, line, message, outcome, record, send
 from transcription.base import Transcript
@@ -143,6 +153,48 @@ async def test_a_copy_is_made_while_its_person_is_erased(nodes: Nodes, nth: int)
         first.settle_copy("00" * 32, "cd" * 32), second.erase(line_.conversation.id, at=START, by="operator")
     )
     assert not await first.blob_in_use("cd" * 32)
+
+
+async def test_somebody_writes_while_they_are_erased(nodes: Nodes, nth: int) -> None:
+    """The new message is erased with the rest, or it comes to a conversation that begins anew; never half of each."""
+    first, second = nodes
+    id = await fill(first, message(1))
+    await asyncio.gather(
+        *(first.append([message(n, text="new words")], received_at=START) for n in range(2, 6)),
+        second.erase(id, at=START, by="operator"),
+    )
+    texts = [entry.text for entry in await first.timeline(id)]
+    sender = (await first.conversation(id)).sender
+    assert texts[0] == ""
+    assert len(texts) == 5
+    assert (texts[-1] == "new words") is bool(sender)
+    open_rows = {row.seq for row in (await first.inbox()).items if row.state == "open"}
+    assert open_rows == {entry.seq for entry in await first.timeline(id) if entry.text}
+
+
+async def test_who_writes_while_the_old_are_forgotten_is_not(nodes: Nodes, clock: Clock, nth: int) -> None:
+    first, second = nodes
+    ids = [await case_closed(first, n) for n in range(8)]
+    later = START.replace(year=2030)
+    await asyncio.gather(
+        second.tidy(later, Keep(years=1)),
+        *(
+            first.append([message(100 + n, thread=f"t{n}", at=later, text="again")], received_at=later)
+            for n in range(8)
+        ),
+    )
+    for id in ids:
+        assert (await first.timeline(id))[-1].text == "again"
+        assert (await first.conversation(id)).sender
+
+
+async def case_closed(store: PostgresStore, n: int) -> str:
+    id = await fill(store, message(n, thread=f"t{n}"))
+    batch = await store.claim_work(1)
+    made = outcome(batch.work[0], record=record(f"N-{n}", id, status="closed"), journal=(line(f"N-{n}"),))
+    assert list(await batch.settle([made])) == [None]
+    await batch.release()
+    return id
 
 
 async def test_no_more_codes_than_allowed_from_all_nodes(nodes: Nodes, nth: int) -> None:
