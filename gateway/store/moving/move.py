@@ -24,6 +24,7 @@ from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.moving import target
 from gateway.store.moving.prints import Printer, Prints
 from gateway.store.moving.tables import LEFT, TABLES, Row, Table
+from gateway.store.postgres import keeping
 from gateway.store.postgres.database import Connection
 from gateway.store.postgres.errors import translated
 from gateway.store.sqlite import database as embedded
@@ -74,6 +75,7 @@ class Move:
         _check_schema(self._source)
         with translated():
             async with target.opened(self._url) as connection:
+                await keeping.make_months(connection, _oldest(self._source) or self._clock(), self._clock())
                 await self._copy(connection)
                 await self._compare(connection)
                 lock = await self._stopped(stop)
@@ -141,6 +143,16 @@ class Move:
             else:
                 self._tell(Step("stopped"))
                 return lock
+
+
+def _oldest(source: Path) -> datetime | None:
+    """When the first message came."""
+    connection = embedded.reading(source)
+    try:
+        row = connection.execute("SELECT received_at FROM inbox ORDER BY id LIMIT 1").fetchone()
+    finally:
+        connection.close()
+    return None if row is None else rows.when(row[0])
 
 
 def _check_schema(source: Path) -> None:

@@ -56,13 +56,26 @@ async def tidy(database: Database, now: datetime, keep: Keep) -> Tidied:
     )
 
 
+async def make_months(c: Connection, first: datetime, last: datetime) -> None:
+    """Make all months' tables from one to another, for who brings rows of years: moving them later would take long."""
+    for table in TABLES:
+        for month in range(months.of(first), months.of(last) + 1):
+            if not await _is_there(c, table, month):
+                async with c.transaction():
+                    await _made(c, table, month)
+
+
 # --- months ---------------------------------------------------------------------------------------------
 
 
 async def _make(database: Database, table: str, month: int) -> None:
     """The month's own table, with the rows of its time that came before it was there."""
-    if not await database.read(lambda c: c.fetchval("SELECT to_regclass($1) IS NOT NULL", _part(table, month))):
+    if not await database.read(partial(_is_there, table=table, month=month)):
         await database.write("tidy", partial(_made, table=table, month=month))
+
+
+async def _is_there(c: Connection, table: str, month: int) -> bool:
+    return bool(await c.fetchval("SELECT to_regclass($1) IS NOT NULL", _part(table, month)))
 
 
 def _part(table: str, month: int) -> str:

@@ -115,10 +115,8 @@ def _ended(connection: sqlite3.Connection, before: int) -> list[str]:
 
 def _erase_one(connection: sqlite3.Connection, id: str, before: int, now: datetime) -> bool:
     """Unless somebody has written meanwhile."""
-    if (
-        connection.execute(f"SELECT 1 FROM conversation c WHERE c.id = ?2 AND {_ENDED}", (before, id)).fetchone()
-        is None
-    ):  # noqa: S608
+    still = f"SELECT 1 FROM conversation c WHERE c.id = ?2 AND {_ENDED}"  # noqa: S608
+    if connection.execute(still, (before, id)).fetchone() is None:
         return False
     erase.erase(connection, id, at=now, by="system")
     return True

@@ -86,6 +86,16 @@ async def test_what_came_before_its_month_moves_there(
     assert (await counts(server, "raw"))["raw_2027_06"] == 1
 
 
+async def test_months_are_made_for_who_brings_years(
+    store: PostgresStore, server: asyncpg.Connection[asyncpg.Record], clock: Clock
+) -> None:
+    await keeping.make_months(server, START - timedelta(days=400), clock.now)
+    await keeping.make_months(server, START - timedelta(days=400), clock.now)
+    for n, days in enumerate((-400, -40, 0)):
+        await accept(store, n, START + timedelta(days=days))
+    assert await counts(server, "raw") == {"raw_2025_10": 1, "raw_2026_10": 1, "raw_2026_11": 1}
+
+
 async def test_a_months_table_goes_as_a_whole(
     store: PostgresStore, server: asyncpg.Connection[asyncpg.Record], clock: Clock
 ) -> None:
