@@ -28,7 +28,7 @@ ANN, MAIL = "webchat/main/ann", "email:ann@example.org"
 HEARD = Transcript(recording="00" * 32, language="en", model="m", duration=1.0, segments=())
 
 
-@pytest.fixture(params=range(5))
+@pytest.fixture(params=range(3))
 def nth(request: pytest.FixtureRequest) -> int:
     """A race is run more than once."""
     return int(request.param)
