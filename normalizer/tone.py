@@ -28,6 +28,18 @@ _CLOSING = re.compile(
     r"[一-鿿]{0,2}?(?:都|也|就|全|全都|完全|根本|一点都|一点也|丝毫)?(?:没有?了?|全无|为零|不存在|没了|没有过)(?=$|[，,。.!！?？;；\s])"
     r"|[a-z' ]{0,9} (?:nonexistent|non-existent|nowhere to be|out of the window|out the window|absent|lacking)(?![a-z])"
 )
+#: 没有一处让我满意, 没有哪个菜好吃: a denial of any or of what makes so reaches as far.
+_ANY = re.compile(r"(?:一|任何|哪|半|什么|谁|地方)|.{0,6}[让使令叫](?:我们?|人|你|顾客|客人|大家)?$")
+#: "could not find a kinder doctor", "never had a better meal": there is none better.
+_PEERLESS = re.compile(
+    r"(?:\b(?:not|never|nobody|no one|cannot|hardly)|n't)\b[a-z ]{0,24}?"
+    r"\b(?:find|found|had|have|met|meet|seen|see|ask(?:ed)? for|wish(?:ed)? for|tasted|imagine|get|got|been|be)\b[a-z ]{0,16}$"
+)
+_PEERLESS_HAN = re.compile(r"(?:没|没有|找不到|从未)[^，。！？]{0,5}比[^，。！？]{1,8}更加?$")
+_COMPARATIVE = re.compile(r"^(?:better|nicer|more [a-z]+|[a-z]{2,}(?:i|[a-z])er)$")
+_PARTING = frozenset("也又还且和跟与或、而")
+#: What begins another thought is not denied with the one before.
+_CLAUSE = re.compile(r" (?:since|because|when|while|after|before|until|which|who|where) ")
 _COMPARED = frozenset({"那么", "这么", "那样", "这样"})
 _NEGATED_GOOD = -0.9
 _NEGATED_BAD = -0.1
@@ -59,6 +71,8 @@ class Around:
 
     def before(self, hit: Hit) -> tuple[int, float]:
         """How many negations turn a word, and the factor of the degree words before it."""
+        if self._peerless(hit):
+            return 0, 1.4
         negations, factor = 0, 1.0
         index = bisect_left(self._at, hit.start) - 1
         edge = hit.start
@@ -72,7 +86,7 @@ class Around:
             if edge - mod.end > reach or self._stopped(mod.end, edge):
                 break
             if mod.label == "negation":
-                if negations and edge - mod.end > 1 and self._plain[mod.end - 1] < "\u2e80":
+                if negations and self._another(mod.end, edge):
                     break  # "no damage and no delay" denies two things, not one of them twice
                 negations += 1
             elif mod.label == "stronger":
@@ -87,6 +101,20 @@ class Around:
             index -= 1
         return negations + self._denied_behind(hit), factor
 
+    def _another(self, start: int, end: int) -> bool:
+        """Whether what stands between two denials parts them."""
+        if self._plain[start - 1] < "\u2e80":
+            return end - start > 1
+        return not _PARTING.isdisjoint(self._plain[start:end])
+
+    def _peerless(self, hit: Hit) -> bool:
+        """Whether there is nothing more of a good thing."""
+        if hit.label != "positive":
+            return False
+        if not _COMPARATIVE.match(self._plain[hit.start : hit.end]):
+            return bool(_PEERLESS_HAN.search(self._plain[max(0, hit.start - 20) : hit.start]))
+        return bool(_PEERLESS.search(self._plain[max(0, hit.start - 50) : hit.start]))
+
     def _denied_behind(self, hit: Hit) -> bool:
         """Whether a denial right behind a word closes the clause."""
         return bool(_CLOSING.match(self._plain, hit.end))
@@ -96,12 +124,13 @@ class Around:
         han = self._plain[mod.end - 1] > "\u2e80"
         if han != (self._plain[hit.start] > "\u2e80") and not self._plain[hit.start].isdigit():
             return 1
-        if han and self._plain[hit.start - 2 : hit.start] in _COMPARED:
+        between = self._plain[mod.end : hit.start]
+        if han and (between[-2:] in _COMPARED or _ANY.match(between) or self._plain[mod.end - 1] in "说为"):
             return COMPARED_REACH
         return HAN_REACH if han else LATIN_REACH
 
     def turning(self, hits: Sequence[Hit]) -> set[int]:
-        """Where the denials end that turn a word ("It didn't break", 还没卡过): they tell of no trouble themselves."""
+        """Where the denials begin that turn a word ("It didn't break", 还没卡过): they tell of no trouble themselves."""
         found = set()
         for hit in hits:
             index = bisect_left(self._at, hit.start) - 1
@@ -109,7 +138,7 @@ class Around:
             if mod is None or mod.label != "negation" or mod.end > hit.start:
                 continue
             if hit.start - mod.end <= self._reach(hit, mod) and not self._stopped(mod.end, hit.start):
-                found.add(mod.end)
+                found.add(mod.start)
         return found
 
     def negated(self, hit: Hit) -> bool:
@@ -134,7 +163,8 @@ class Around:
         return [end for end in ends if end < len(self._plain) - 1]
 
     def _stopped(self, start: int, end: int) -> bool:
-        return any(char in _STOPS for char in self._plain[start:end])
+        between = self._plain[start:end]
+        return not _STOPS.isdisjoint(between) or (end - start > 7 and _CLAUSE.search(between) is not None)
 
 
 def weigh(hits: Hits, around: Around) -> Tone:
@@ -150,8 +180,10 @@ def weigh(hits: Hits, around: Around) -> Tone:
     bad: list[Hit] = []
     score = 0.0
     for hit in said:
-        if hit.end in turning and (hit.weight < 1 or hit.rule.isascii()):
-            continue  # 没法 stays bad before a bad word
+        if not turning.isdisjoint(range(hit.start, hit.end)) and (
+            hit.weight < 1 or hit.rule.isascii() or hit.rule.endswith("人")
+        ):
+            continue  # 没法 stays bad before a bad word, 没人 does not
         negations, factor = around.before(hit)
         value = hit.weight * factor * (1.0 if hit.label == "positive" else -1.0)
         if negations % 2:
