@@ -33,6 +33,8 @@ BEHIND = 30.0
 AGAIN_SECONDS, AGAIN_SHARE = 10.0, 0.25
 #: Utterances that the desk is told again with each change: a number read out with pauses is joined over them.
 TAIL = 5
+#: Utterances that desks on other nodes are shown, and how often, in seconds.
+SHOWN_ELSEWHERE, SHOWN_EVERY = 20, 0.5
 
 
 class Turn(NamedTuple):
@@ -60,7 +62,7 @@ class RunningCall:
         self._marks: deque[_Mark] = deque()
         self._over = self._abandoned = False
         self._more, self._news = asyncio.Event(), asyncio.Event()
-        self._opened, self._versions, self._told_at = False, 0, 0.0
+        self._opened, self._versions, self._told_at, self._shown_at = False, 0, 0.0, 0.0
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._tell())]
 
     # --- what comes in
@@ -163,8 +165,16 @@ class RunningCall:
             fresh = []
         if fresh or any(following.partial):
             self._news.set()
-        self._gateway.wake.signal(wake.call(self.conversation))
+        self._gateway.wake.signal(wake.call(self.conversation), self._for_elsewhere())
         return fresh
+
+    def _for_elsewhere(self) -> wake.Hint | None:
+        """What desks on other nodes are to show, at most twice a second: the call itself is on this node alone."""
+        now = asyncio.get_running_loop().time()
+        if not self._gateway.config.redis.url or now - self._shown_at < SHOWN_EVERY:
+            return None
+        self._shown_at = now
+        return {"call": self.shown(len(self._following.segments) - SHOWN_ELSEWHERE)}
 
     def shown(self, known: int = 0) -> dict[str, Any]:
         """The call as the desk shows it. Who has ``known`` utterances of it already is told only those from second ``since`` on.

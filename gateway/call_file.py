@@ -6,6 +6,8 @@ it ends is found at the next start.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import struct
 from collections.abc import Iterator
@@ -59,8 +61,12 @@ class CallFile:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The note comes first: sound without it would be nobody's.
         _write(_note(self.path.with_suffix("")), msgspec.json.encode(first))
-        self._file = self.path.open("xb", buffering=0)
+        new = self.path.with_suffix(".new")
+        self._file = new.open("xb", buffering=0)
+        # Held as long as the call runs, so that no other process takes it for one that was left behind.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         self._file.write(_header(rate, channels, 0))
+        os.rename(new, self.path)
 
     @property
     def seconds(self) -> float:
@@ -107,6 +113,13 @@ def finish(part: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def finish_left(part: Path) -> None:
+    """:func:`finish` a call that nobody holds any more. Raises OSError."""
+    with contextlib.suppress(BlockingIOError, FileNotFoundError), part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finish(part)
 
 
 def home(data: Path) -> Path:

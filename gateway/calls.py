@@ -20,9 +20,9 @@ from channels import _phone_call as phone_call
 from channels import _phone_live as live
 from channels.base import Inbound
 from channels.phone import Phone
-from gateway import wake
+from gateway import heard_live, wake
 from gateway.call import RunningCall
-from gateway.call_file import HEADER, CallFile, Finished, finish, finished, home, parts
+from gateway.call_file import HEADER, CallFile, Finished, finish_left, finished, home, parts
 from gateway.context import Gateway
 from gateway.intake import accept, pieces_of
 from gateway.store.base import NotFound, StoreError, conversation_id
@@ -61,9 +61,9 @@ class Calls:
     async def run(self) -> None:
         """Work for ever; cancel to stop: calls that run then go on at the next start, as far as they came."""
         try:
-            await asyncio.to_thread(self._recover)
             while True:
                 self._gateway.metrics.beat("calls")
+                await asyncio.to_thread(self._recover)
                 self._over.clear()  # before looking: a call that ends meanwhile is looked for again
                 await self._take_over()
                 self._count()
@@ -80,11 +80,11 @@ class Calls:
         return self._root / phone.account
 
     def _recover(self) -> None:
-        """Calls that ran when the process ended are over."""
+        """Calls that ran when a process ended are over: this one's earlier life, or another's that shares the folder."""
         for phone in self._phones():
             for path in parts(self._folder(phone)):
                 if path not in self._running:
-                    finish(path)
+                    finish_left(path)
 
     async def _stop(self) -> None:
         for call in tuple(self._running.values()):
@@ -150,7 +150,7 @@ class Calls:
         finally:
             self._running.pop(call.file.path, None)
             self._over.set()
-            self._gateway.wake.signal(wake.call(call.conversation))
+            self._gateway.wake.signal(wake.call(call.conversation), {"call": None})
             self._gateway.wake.signal(wake.DESK)
 
     def _count(self) -> None:
@@ -164,6 +164,10 @@ class Calls:
             if call.conversation == conversation:
                 return call.shown(known)
         return None
+
+    def runs(self, conversation: str) -> bool:
+        """Whether the call of a conversation runs on this node."""
+        return any(call.conversation == conversation for call in self._running.values())
 
     def conversations(self) -> set[str]:
         """The conversations in which a call runs."""
@@ -191,6 +195,8 @@ class Calls:
                 except (StoreError, OSError) as err:
                     log.warning("calls: a call waits, it cannot be kept now: %s", err)
                     return
+        with contextlib.suppress(StoreError):  # where recordings are heard by another node, its flow waits for these
+            await heard_live.settle(self._gateway)
 
     async def _message(self, phone: Phone, one: Finished) -> None:
         first = one.first or phone.begun(phone_call.Call(), one.path.stem, one.ended_at)

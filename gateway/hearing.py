@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from channels.base import ChannelError, RecordsCalls, Refused, Unauthorized
-from gateway import wake
+from gateway import heard_live, wake
 from gateway.context import Gateway
 from gateway.jobs import LOOK, done, in_hand
 from gateway.store.base import NotFound, Recording, StoreError, StoreUnavailable, ToHear
@@ -63,7 +63,7 @@ class Hearing:
     async def step(self) -> None:
         """Start what can be started; returns at once. A finished recording signals for the next."""
         now = self._gateway.clock()
-        await self._settle_live()
+        await heard_live.settle(self._gateway)
         await self._let_go(now - PATIENCE)
         self._running = {place: task for place, task in self._running.items() if not task.done()}
         room = 2 * (self._pool.size if self._pool else 1) - len(self._running)
@@ -85,15 +85,6 @@ class Hearing:
     async def idle(self) -> None:
         """Wait until nothing is being heard."""
         await asyncio.gather(*self._running.values())
-
-    async def _settle_live(self) -> None:
-        """Recordings that were heard while they were spoken need not be heard again, nor wait for others."""
-        for digest, (conversation, transcript) in tuple(self._gateway.heard_live.items()):
-            for one in await self._gateway.store.recordings(conversation):
-                if one.digest == digest:
-                    if one.state == "waiting":
-                        await self._settle_heard(one, transcript)
-                    self._gateway.heard_live.pop(digest, None)
 
     async def _settle_heard(self, one: Recording, transcript: Transcript) -> None:
         await self._gateway.store.settle_recording(one.inbox_id, one.place, "heard", transcript=transcript)
