@@ -15,6 +15,9 @@ import msgspec
 from gateway.redis.link import NODE, Link, until_one_ends
 from gateway.wake import WORK, Hint, LocalWake
 
+#: So many channels are subscribed to at once, and so long is waited in between (seconds): whoever listens looks then, and after an
+#: outage that is everybody.
+BULK, BREATH = 100, 0.05
 #: After so many seconds of silence we ask whether the connection stands; after as many again it does not.
 BEAT = 5.0
 
@@ -63,11 +66,14 @@ class Shown:
             self._some.clear()
             touched, self._touched = self._touched, set()
             wanted = touched & self._local.topics()
-            if new := wanted - subscribed:
-                await pubsub.subscribe(*(channel(self._link, topic) for topic in new))
             if old := touched & subscribed - wanted:
                 await pubsub.unsubscribe(*(channel(self._link, topic) for topic in old))
-            subscribed = subscribed - old | new
+            new = sorted(wanted - subscribed)
+            for start in range(0, len(new), BULK):
+                if start:
+                    await asyncio.sleep(BREATH)
+                await pubsub.subscribe(*(channel(self._link, topic) for topic in new[start : start + BULK]))
+            subscribed = subscribed - old | set(new)
 
     async def _read(self, pubsub: Any) -> None:
         asked = False

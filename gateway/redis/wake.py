@@ -1,7 +1,7 @@
 """The wake of many nodes: local listeners at once, the others through Redis.
 
-Redis is never needed. While it is away every listener looks again by itself, more often; when it goes and when it comes
-everybody looks once, and nothing else has to be made good.
+Redis is never needed. While it is away every listener looks again by itself, more often; when it comes everybody looks once,
+and nothing else has to be made good.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 CALM = 0.005
 #: Seconds before the next try to connect, at first and at most.
 PAUSE, LONGEST_PAUSE = 0.2, 5.0
-#: A connection that held so long (seconds) was a good one: pauses begin from the start.
+#: A connection that held so long (seconds) is a good one: pauses begin from the start, and its end is worth a word.
 STEADY = 10.0
 
 #: KEYS: one for the place, then streams. ARGV: the node, entries to keep, then channel and message by turns.
@@ -99,7 +99,9 @@ class RedisWake:
                 try:
                     await self._link.connect()
                     self._back()
-                    await until_one_ends(self._link.watch(BEAT), self._send(), self._work.run(), self._shown.run())
+                    await until_one_ends(
+                        self._link.watch(BEAT), self._send(), self._work.run(), self._shown.run(), self._hold()
+                    )
                 except (*FAULTS, Away) as err:
                     self._gone(err)
                 finally:
@@ -112,10 +114,17 @@ class RedisWake:
             await self._link.close()
 
     def _back(self) -> None:
-        log.info("redis: connected")
-        self._told = False
+        if not self._told:
+            log.info("redis: connected")
         self._metrics.running("redis")
-        self._everybody()
+        self._workers()  # pages look when they are subscribed again
+
+    async def _hold(self) -> None:
+        await asyncio.sleep(STEADY)
+        if self._told:
+            log.info("redis: back")
+        self._told = False
+        await asyncio.Event().wait()
 
     def _gone(self, err: Exception) -> None:
         """Said once, not at each try."""
@@ -124,13 +133,13 @@ class RedisWake:
         if not self._told:
             why = f"{type(fault).__name__}: {fault}"
             log.warning("redis: away (%s); nodes look for work by themselves until it is back", why)
-            self._metrics.stopped("redis", f"away ({type(fault).__name__})")
-            self._everybody()
+            self._workers()
+        self._metrics.stopped("redis", f"away ({type(fault).__name__})")
         self._told = True
 
-    def _everybody(self) -> None:
-        """Whatever was missed is seen now, and the next look comes as soon as it now has to."""
-        for topic in self._local.topics():
+    def _workers(self) -> None:
+        """Work of which nobody heard is found now."""
+        for topic in self._local.topics() & WORK:
             self._local.signal(topic)
 
     async def _send(self) -> None:
