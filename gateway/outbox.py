@@ -165,6 +165,8 @@ class Outbox:
         if result.state == "sent" and send.destination.startswith(CHANNEL):
             waited = self._gateway.clock() - send.created_at
             self._gateway.metrics.reply_latency.observe(max(0.0, waited.total_seconds()))
+        if result.state == "sent" and send.destination.startswith(SINK):
+            return  # neither a chat window nor the desk shows anything of it
         if send.conversation:
             self._gateway.wake.signal(wake.conversation(send.conversation))
         if result.state in ("dead", "unknown") and send.destination.startswith(CHANNEL) and not result.sends:

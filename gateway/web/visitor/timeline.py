@@ -119,11 +119,13 @@ async def follow(
     with gateway.wake.listen(wake.conversation(conversation)) as listener:
         hints: tuple[wake.Hint, ...] = ()
         while True:
-            spoke = False
-            while page := await read(gateway, conversation, after):
+            spoke, more = False, True
+            while more:
+                page = await read(gateway, conversation, after)
                 for entry in page:
                     after, spoke = entry.seq, True
                     yield shown(entry)
+                more = len(page) == PAGE  # what is written after this was read has given a signal of its own
             for hint in () if spoke else hints[-1:]:
                 if hint.get("type") == "typing" and hint.get("who") == "agent":
                     yield Typing(author="agent", name=str(hint.get("name", "")))
