@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
+import tempfile
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -22,15 +24,15 @@ SECRET = "Pa55-w0rd"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """One that can be stopped without others noticing."""
-    folder = tmp_path_factory.mktemp("server")
-    for above in (folder, *folder.parents[:2]):
-        above.chmod(0o755)
-    made = Postgres(folder / "postgres")
-    made.create()
-    yield made
-    made.stop()
+    # Not below pytest's own folder, where its user alone may look.
+    with tempfile.TemporaryDirectory(prefix="allears-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        made = Postgres(Path(folder) / "server")
+        made.create()
+        yield made
+        made.stop()
 
 
 def opened(url: str) -> PostgresStore:
