@@ -16,6 +16,7 @@ import msgspec
 from channels.base import Accepted, Inbound, Memo
 from gateway.store import rows
 from gateway.store.base import conversation_id
+from gateway.store.names import short
 from normalizer.mask import mask
 
 #: Characters of the last message that the lists and the search know.
@@ -121,8 +122,8 @@ def prepare(
 def _prepared(m: Inbound) -> Message:
     door = f"{m.channel}/{m.account}/"
     return Message(
-        key=door + m.external_id,
-        root=door + m.refers_to if m.refers_to else "",
+        key=short(door + m.external_id),
+        root=short(door + m.refers_to) if m.refers_to else "",
         digest=bytes.fromhex(m.digest),
         conversation=conversation_id(m.channel, m.account, m.thread),
         inbound=m,

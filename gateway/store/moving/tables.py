@@ -7,10 +7,15 @@ from typing import Any
 
 import msgspec
 
+from gateway.store.names import short
 from gateway.store.postgres.text import all_kept, kept, shown
 
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
+
+
+def _key(value: str) -> str:
+    return kept(short(value))
 
 
 def _external_ids(value: str) -> list[str]:
@@ -80,7 +85,7 @@ TABLES: tuple[Table, ...] = (
         "inbox",
         "id key digest conv seq state state_at tries error visible refers_to version provider_at received_at body",
         identity=True,
-        converts={"visible": bool},
+        converts={"visible": bool, "key": _key},
     ),
     _table("raw", "inbox at body", source="inbox", selected=("id", "received_at", "raw")),
     _table("timeline", "conv seq visible body", 2, converts={"visible": bool}),
@@ -97,13 +102,13 @@ TABLES: tuple[Table, ...] = (
         "id key destination lane conv number kind fence body state tries interrupted created_at not_before next_at"
         " sent_at error external_ids",
         identity=True,
-        converts={"interrupted": bool, "external_ids": _external_ids},
+        converts={"interrupted": bool, "external_ids": _external_ids, "key": _key},
     ),
     _table("journal", "number n what at by body prev hash", 2),
     _table("trace", "id conv at body", identity=True),
     _table("quarantine", "id channel account at reason raw headers tail state", identity=True),
     _table("cursor", "channel account value", 2),
-    _table("memo", "channel key value about", 2),
+    _table("memo", "channel key value about", 2, converts={"key": _key}),
     _table("blob_use", "digest conv", 2),
     _table("recording", "inbox place conv digest state tries error body copy", 2),
     _table("fetch", "inbox place conv state tries next_at error", 2),

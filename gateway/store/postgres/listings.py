@@ -31,7 +31,6 @@ SEARCHED = 20_000
 #: Columns as their indexes have them.
 _EMAIL = "lower(c.sender_email)"
 _PHONE = "replace(replace(c.sender_phone, ' ', ''), '-', '')"
-_CONTACTS = r"string_to_array(r.contacts, E'\n')"
 
 
 async def conversations(c: Connection, view: View, *, agent: str, cursor: str, limit: int) -> Page:
@@ -111,11 +110,13 @@ async def find_person(c: Connection, needle: str) -> tuple[str, ...]:
         "WITH writer AS (SELECT c.n FROM conversation c WHERE c.sender = $1"  # noqa: S608 - our own columns
         f" UNION SELECT c.n FROM conversation c WHERE c.sender_email <> '' AND {_EMAIL} = lower($1)"
         f" UNION SELECT c.n FROM conversation c WHERE c.sender_phone <> '' AND {_PHONE} = $2),"
-        f" named AS (SELECT r.conv AS n FROM record r WHERE r.contacts <> '' AND {_CONTACTS} @> ARRAY[$2::text])"
+        " named AS (SELECT r.conv AS n FROM record r WHERE r.contacts <> '' AND strpos(r.contacts, $3) > 0"
+        " AND contact_keys(r.contacts) @> ARRAY[left($2, 400)])"
         " SELECT c.id, c.n IN (SELECT n FROM writer) FROM conversation c"
         " WHERE c.n IN (SELECT n FROM writer UNION SELECT n FROM named) ORDER BY c.n",
         kept(needle.strip()),
         kept(contact),
+        kept(f"\n{contact}\n"),
     )
     ids = dict.fromkeys(str(r[0]) for r in found)
     # Who is only spoken of in a text is not its writer: their other conversations have nothing to do with it.

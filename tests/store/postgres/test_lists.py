@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from channels.base import Sender
+from channels.base import Memo, Sender
+from gateway.store.base import SendResult
 from gateway.store.postgres import PostgresStore, figures, listings, outbox
-from tests.store.scene import START, PostgresHome, fill, message, record, settle
+from normalizer.record import Complainant
+from tests.store.scene import START, Clock, PostgresHome, fill, message, record, send, settle
 
 #: Tables that grow with every message or case.
 BIG = re.compile(r"Seq Scan on (inbox|outbox|conversation|record|record_revision|timeline|journal|quarantine)\b")
+
+LONG = "".join(f"{n * 7919 % 4096:x}" for n in range(3000))
 
 
 @pytest.fixture
@@ -77,3 +81,26 @@ async def test_who_is_named_is_found_in_all_words_in_the_latest(
     monkeypatch.setattr(listings, "SEARCHED", 3)
     assert await found("lift") == ["old"]
     assert await store.find_person("+49 30 9018") == (old,)
+
+
+async def test_names_may_be_of_any_length(nodes: tuple[PostgresStore, PostgresStore], clock: Clock) -> None:
+    store = nodes[0]
+    who = Sender(id=LONG, name="Ann", email=f"{LONG}@example.org", phone=f"+49 {LONG}", verified=True)
+    written = message(LONG, thread=LONG, second=1, sender=who)
+    conversation = await fill(store, written)
+    (again,) = await store.append([written], received_at=START)
+    assert again.duplicate
+    await fill(store, message(f"{LONG}.", thread=LONG, second=2, sender=who, kind="edit", refers_to=LONG))
+    assert [e.refers_to for e in await store.timeline(conversation)] == [0, 1]
+    case = record("A-1", conversation, who=Complainant(identities=(f"webchat/main/{LONG}",)))
+    work = await settle(store, record=case, identity=f"webchat/main/{LONG}")
+    sends = [send(f"{item.key}/reply1", conversation) for item in work[0].items]
+    await store.say(conversation, 0, sends)
+    (row,) = await store.claim_sends(1, clock.now)
+    await store.settle_sends([SendResult(id=row.id, state="sent", external_ids=(LONG,))])
+    found = await store.find_send(row.destination, conversation=conversation, external_id=LONG)
+    assert found is not None
+    for name in (LONG, f"{LONG}@EXAMPLE.org"):
+        assert await store.find_person(name) == (conversation,)
+    await store.remember("webchat", [Memo(key=LONG, value="seen", about=f"main/{LONG}")])
+    assert await store.recall("webchat", [LONG, f"{LONG}."]) == {LONG: "seen"}
