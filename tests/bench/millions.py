@@ -29,8 +29,8 @@ from tests.servers.postgres import Postgres
 #: Messages that the gateway takes itself; the next round of copies adds as many times all that are there.
 SEED = 2000
 MINUTE = 60_000_000
-#: Copies of a message that stand in one conversation, and how many lines each has there.
-TOGETHER, LINES = 5, 16
+#: Copies of a message that stand in one conversation.
+TOGETHER = 5
 _CASE = f"(k - k % {TOGETHER})"
 #: What a server with 24 GB is given; while the copies are made nothing has to survive.
 SETTINGS = {
@@ -78,6 +78,7 @@ async def fill(url: str, count: int, tell: Callable[[str], None]) -> None:
         )
         for table in ("conversation", "inbox", "record", "outbox")
     }
+    highest["lines"] = await connection.fetchval("SELECT max(last_seq) FROM conversation")
     seed = await connection.fetchval("SELECT count(*) FROM inbox")
     indexes = await _without_indexes(connection)
     copies, step = count // seed, max(1, 250_000 // seed)
@@ -94,8 +95,8 @@ async def fill(url: str, count: int, tell: Callable[[str], None]) -> None:
             f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), (SELECT max({key}) FROM {table}))"
         )
     await connection.execute(
-        "INSERT INTO tally (day, channel, account, slot, recorded, processed, replies, delivered)"
-        " SELECT day, 'api', 'account ' || a, 0, 300, 300, 300, 300"
+        "INSERT INTO tally (day, channel, account, slot, recorded, processed, replies, delivered, latest)"
+        " SELECT day, 'api', 'account ' || a, 0, 300, 300, 300, 300, (SELECT max(id) FROM inbox)"
         " FROM generate_series(19000, 20600) day, generate_series(1, 20) a ON CONFLICT DO NOTHING"
     )
     tell("vacuum")
@@ -134,6 +135,7 @@ async def _copy(
         where = f"{own} <= {highest[table]}"
     elif "conv" in columns:
         where = f"conv <= {highest['conversation']}"
+        where += f" AND seq <= {highest['lines']}" if "seq" in columns else ""
     else:
         where = f"number IN (SELECT number FROM record WHERE n <= {highest['record']})"
     if table in _CASES:
@@ -152,9 +154,9 @@ def _value(table: str, column: str, highest: Mapping[str, int]) -> str:
     if column in _TIMES:
         return f"{column} - k * {MINUTE}::bigint"
     if column == "seq":
-        return f"seq + k % {TOGETHER} * {LINES}"
+        return f"seq + k % {TOGETHER} * {highest['lines']}"
     if column == "last_seq":
-        return str(TOGETHER * LINES)
+        return str(TOGETHER * highest["lines"])
     if column not in _COPIES[table]:
         return column
     if column in ("record", "conv"):
