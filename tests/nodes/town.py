@@ -119,6 +119,7 @@ class Node:
         body = {"text": text, "external_id": id or uuid.uuid4().hex, "sender": {"id": sender}}
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with (http or self.town.http).post(f"{self.url}/v1/messages", json=body, headers=headers) as answer:
+            _served(answer)
             assert answer.status in (200, 202), await answer.text()
             return str((await answer.json())["conversation"])
 
@@ -144,6 +145,7 @@ class Visitor:
     async def _call(self, node: Node, path: str, body: Any) -> Any:
         url, headers = f"{node.url}/widget/v1/{path}?site=lantern", {"Authorization": f"Bearer {self._token}"}
         async with self._town.http.post(url, data=msgspec.json.encode(body), headers=headers) as answer:
+            _served(answer)
             assert answer.status < 300, await answer.text()
             return await answer.json()
 
@@ -219,6 +221,12 @@ class Town:
             return all(row.state not in ("waiting", "sending") for row in await self.outbox())
 
         await until(quiet, "not everything is sent")
+
+
+def _served(answer: aiohttp.ClientResponse) -> None:
+    """Raises ClientError where trying again helps."""
+    if answer.status >= 500:
+        raise aiohttp.ClientError(f"HTTP {answer.status}")
 
 
 @asynccontextmanager
