@@ -431,7 +431,7 @@ class Tools(Protocol):
         ...
 
     async def read(self, attachment: Attachment) -> bytes:
-        """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone."""
+        """The bytes of a kept attachment. Raises :class:`Refused` when the file is gone, :class:`Retry` while nobody can tell."""
         ...
 
     def now(self) -> datetime:

@@ -23,7 +23,7 @@ import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
 from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # type: ignore[import-untyped]
 
 from gateway.blobs.place import PIECE, Damaged, disk
 from gateway.config import FileSettings
@@ -259,7 +259,8 @@ class S3:
             if self._client is None:
                 made = _session().create_client(
                     "s3",
-                    region_name=self._settings.region or None,
+                    # Stores that are not AWS have one region, and call it so.
+                    region_name=self._settings.region or ("us-east-1" if self._settings.endpoint else None),
                     endpoint_url=self._settings.endpoint or None,
                     aws_access_key_id=self._settings.access_key or None,
                     aws_secret_access_key=self._settings.secret_key or None,
@@ -327,4 +328,8 @@ def _as_good(there: dict[str, Any] | None, size: int) -> bool:
 
 
 def _away(err: BaseException | None) -> str:
-    return f"the file store does not answer ({type(err).__name__})" if err else "the file store breaks off"
+    if err is None:
+        return "the file store breaks off"
+    if isinstance(err, NoCredentialsError | NoRegionError):
+        return f"the file store cannot be asked: {err}"
+    return f"the file store does not answer ({type(err).__name__})"

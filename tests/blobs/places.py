@@ -28,7 +28,7 @@ def made(kind: str, folder: Path, *, prefix: str = "", url: str = "", secret: st
     where, _, sealed = kind.partition("-")
     place = None
     if where != "disk":
-        place = S3(s3.server(where).settings(url=url, prefix=prefix), patience=20, silence=5)
+        place = S3(s3.server(where).settings(url=url, prefix=prefix))
     return Blobs(folder, place=place, sealing=keys(secret), sealed=bool(sealed))
 
 
