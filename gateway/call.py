@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels import _phone_live as live
 from channels.base import Inbound
@@ -19,6 +19,9 @@ from gateway.intake import accept
 from gateway.store.base import StoreError, conversation_id
 from transcription.base import Segment, Transcript, Word, said_by
 from transcription.following import Following
+
+if TYPE_CHECKING:
+    from gateway.call_hints import CallHints
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +56,24 @@ class _Mark:
 
 
 class RunningCall:
-    """A call. ``first`` is the message that its first words become; ``most`` is how many bytes of sound it may have."""
+    """A call. ``first`` is the message that its first words become; ``most`` is how many bytes of sound it may have.
 
-    def __init__(self, gateway: Gateway, first: Inbound, file: CallFile, following: Following, *, most: int) -> None:
+    ``hints`` tell the desks on other nodes, where something carries them.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        first: Inbound,
+        file: CallFile,
+        following: Following,
+        *,
+        most: int,
+        hints: CallHints | None = None,
+    ) -> None:
         self.first, self.file = first, file
         self.conversation = conversation_id(first.channel, first.account, first.thread)
-        self._gateway, self._following, self._most = gateway, following, most
+        self._gateway, self._following, self._most, self._hints = gateway, following, most, hints
         self._marks: deque[_Mark] = deque()
         self._over = self._abandoned = False
         self._more, self._news = asyncio.Event(), asyncio.Event()
@@ -171,10 +186,10 @@ class RunningCall:
     def _for_elsewhere(self) -> wake.Hint | None:
         """What desks on other nodes are to show, at most twice a second: the call itself is on this node alone."""
         now = asyncio.get_running_loop().time()
-        if not self._gateway.config.redis.url or now - self._shown_at < SHOWN_EVERY:
+        if self._hints is None or now - self._shown_at < SHOWN_EVERY:
             return None
         self._shown_at = now
-        return {"call": self.shown(len(self._following.segments) - SHOWN_ELSEWHERE)}
+        return self._hints.hint(self.conversation, self.shown(len(self._following.segments) - SHOWN_ELSEWHERE))
 
     def shown(self, known: int = 0) -> dict[str, Any]:
         """The call as the desk shows it. Who has ``known`` utterances of it already is told only those from second ``since`` on.

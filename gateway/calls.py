@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -30,6 +30,9 @@ from transcription.base import Transcript
 from transcription.following import Following
 from transcription.live import Live
 from transcription.model_folder import in_use
+
+if TYPE_CHECKING:
+    from gateway.call_hints import CallHints
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Calls:
         self._heard: dict[str, Transcript] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
+        self.hints = _hints(gateway)
         self._live: Live | None = None
         self._all_live: list[Live] = []
 
@@ -127,7 +131,9 @@ class Calls:
         )
         speech = self._gateway.config.speech
         most = min(int(speech.max_hours * 3600) * file.second, speech.max_file - HEADER)
-        call = self._running[file.path] = RunningCall(self._gateway, first, file, following, most=most)
+        call = self._running[file.path] = RunningCall(
+            self._gateway, first, file, following, most=most, hints=self.hints
+        )
         return call
 
     async def end(self, call: RunningCall) -> None:
@@ -150,7 +156,7 @@ class Calls:
         finally:
             self._running.pop(call.file.path, None)
             self._over.set()
-            self._gateway.wake.signal(wake.call(call.conversation), {"call": None})
+            self._gateway.wake.signal(wake.call(call.conversation), {"call": ""})
             self._gateway.wake.signal(wake.DESK)
 
     def _count(self) -> None:
@@ -222,6 +228,15 @@ class Calls:
                     return True
                 after = lines[-1].seq
         return False
+
+
+def _hints(gateway: Gateway) -> CallHints | None:
+    """None where nothing would carry them."""
+    if not gateway.config.redis.url:
+        return None
+    from gateway.call_hints import CallHints  # its library comes with the extra `redis`
+
+    return CallHints(gateway.keys)
 
 
 #: Where HTTP handlers find them: ``request.app[CALLS]``.

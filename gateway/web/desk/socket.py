@@ -114,9 +114,9 @@ class _Line:
                 if call or ran:
                     await self._tell({"call": call, "conversation": id})
                 ran = call is not None
-                told = [hint["call"] for hint in await signals.next(self._visit.gateway.wake.poll) if "call" in hint]
-                if told and not (ran or calls.runs(id)):  # it runs on another node
-                    await self._tell({"call": told[-1], "conversation": id})
+                told = [hint for hint in await signals.next(self._visit.gateway.wake.poll) if "call" in hint]
+                if told and calls.hints and not (ran or calls.runs(id)):  # it runs on another node
+                    await self._tell({"call": calls.hints.shown(id, told[-1]), "conversation": id})
                 await asyncio.sleep(CALM)
 
     async def watch_conversation(self, id: str) -> None:
