@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from channels.base import Inbound, Sender
 from gateway.store.base import ProofHow, conversation_id
+from gateway.store.names import short
 
+#: Characters of an identity, and of an address (RFC 5321, section 4.5.3.1). Two of them are one key of an index.
+LONGEST, LONGEST_EMAIL, LONGEST_PHONE = 255, 254, 20
 EMAIL, PHONE = "email:", "phone:"
 #: Channels whose verified senders a server of the company's has signed for.
 _SIGNED = frozenset({"webchat"})
@@ -14,7 +17,7 @@ def identity(message: Inbound) -> str:
     """``channel/account/sender``. Where the sender is a claim (an unverified mail), the conversation's id: it is nobody else."""
     sender = message.sender
     if sender.verified or not (sender.email or sender.phone):
-        return f"{message.channel}/{message.account}/{sender.id}"
+        return short(f"{message.channel}/{message.account}/{sender.id}", LONGEST)
     return conversation_id(message.channel, message.account, message.thread)
 
 
@@ -33,13 +36,14 @@ def proven(message: Inbound) -> tuple[tuple[str, ProofHow], ...]:
 
 def email(address: str) -> str:
     """``email:…`` in lower case, empty for what is none."""
-    return f"{EMAIL}{address.strip().lower()}" if "@" in address else ""
+    bare = address.strip().lower()
+    return f"{EMAIL}{bare}" if "@" in bare and len(bare) <= LONGEST_EMAIL else ""
 
 
 def phone(number: str) -> str:
     """``phone:+…`` with digits alone, empty for what is none."""
     digits = "".join(char for char in number if char.isascii() and char.isdigit())
-    return f"{PHONE}+{digits}" if len(digits) >= 6 else ""
+    return f"{PHONE}+{digits}" if 6 <= len(digits) <= LONGEST_PHONE else ""
 
 
 def sender(address: str) -> Sender:

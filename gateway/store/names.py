@@ -8,8 +8,8 @@ import hashlib
 LONGEST = 500
 
 
-def short(key: str) -> str:
+def short(key: str, longest: int = LONGEST) -> str:
     """The key itself; in place of one that is too long its beginning and its sha256: different keys stay different."""
-    if len(key) <= LONGEST:
+    if len(key) <= longest:
         return key
-    return f"{key[: LONGEST - 65]}~{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return f"{key[: longest - 65]}~{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -227,3 +227,23 @@ async def test_what_cannot_be_said_here_is_said_there_once(store: Store, clock: 
     assert states == {"k": "superseded", "road/k": "waiting"}
     told = [each for each in await store.timeline(conversation) if each.notice == "rerouted"]
     assert [(each.choice, each.text, each.visible) for each in told] == [(joined, "expired", False)]
+
+
+async def test_names_of_any_length(store: Store) -> None:
+    """Whoever writes with a very long name gets an answer, too; nothing that is no address proves anything."""
+    long = "".join(f"{n * 7919 % 99991}" for n in range(4000))
+    sender = Sender(id=long, name=long, email=f"{long}@example.org", phone=long, verified=True)
+    said = message(1, sender=sender)
+    conversation = await fill(store, said)
+    assert proven(said) == ()
+    who, other = identity(said), identity(message(2, sender=Sender(id=f"{long}b")))
+    assert who != other
+    code = ask(conversation, identity=who, address=other)
+    await settle(store, identity=who, proofs=(tie(who, other), tie(who)), codes=((code, None),))
+    contact = await store.contact(conversation)
+    assert (contact.identity, [address for address, _ in contact.addresses]) == (who, [ANNA])
+    assert [c.id for c in await store.conversations_of(ANNA)] == [conversation]
+    assert await store.put_once("jti", long, b"1", expires_at=START + timedelta(hours=1)) == b"1"
+    assert await store.take_once("jti", long, START) == b"1"
+    await store.erase(conversation, at=START, by="operator")
+    assert (await store.contact(conversation)).identity == ""

@@ -19,6 +19,7 @@ from gateway.store.base import (
     NewSend,
     Stale,
 )
+from gateway.store.names import short
 from gateway.store.postgres import flow, outbox, records, timeline
 from gateway.store.postgres.database import Connection
 from gateway.store.postgres.text import kept, read
@@ -216,7 +217,7 @@ async def put_once(c: Connection, scope: str, key: str, value: bytes, expires_at
         " value = CASE WHEN o.expires_at <= $5 THEN excluded.value ELSE o.value END,"
         " expires_at = CASE WHEN o.expires_at <= $5 THEN excluded.expires_at ELSE o.expires_at END RETURNING value",
         kept(scope),
-        kept(key),
+        kept(short(key)),
         value,
         rows.micros(expires_at),
         at,
@@ -227,6 +228,6 @@ async def put_once(c: Connection, scope: str, key: str, value: bytes, expires_at
 async def take_once(c: Connection, scope: str, key: str, now: datetime) -> bytes | None:
     """One caller gets it: who comes second finds the row gone."""
     row = await c.fetchrow(
-        "DELETE FROM once WHERE scope = $1 AND key = $2 RETURNING value, expires_at", kept(scope), kept(key)
+        "DELETE FROM once WHERE scope = $1 AND key = $2 RETURNING value, expires_at", kept(scope), kept(short(key))
     )
     return bytes(row[0]) if row is not None and row[1] > rows.micros(now) else None
