@@ -8,7 +8,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,10 +118,10 @@ class Model:
             assert replies == [f"reply to {i}" for i in ids if f"reply to {i}" not in left_out]
 
 
-@pytest.mark.parametrize("kind", sorted(HOMES))
-@settings(max_examples=60, deadline=None)
-@given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), max_size=40))
-def test_once_and_in_order(kind: str, steps: list[tuple[Step, int]]) -> None:
+MOVES = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), max_size=40)
+
+
+def follow(kind: str, steps: list[tuple[Step, int]]) -> None:
     async def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             clock = Clock()
@@ -136,3 +135,15 @@ def test_once_and_in_order(kind: str, steps: list[tuple[Step, int]]) -> None:
                 await model.store.close()
 
     asyncio.run(run())
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=MOVES)
+def test_once_and_in_order_sqlite(steps: list[tuple[Step, int]]) -> None:
+    follow("sqlite", steps)
+
+
+@settings(max_examples=25, deadline=None)  # each makes a database
+@given(steps=MOVES)
+def test_once_and_in_order_postgres(steps: list[tuple[Step, int]]) -> None:
+    follow("postgres", steps)

@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.store import rows
-from gateway.store.base import JournalLine, NewSend, NotFound, Outcome, Stale, StoreError, Work, WorkItem
+from gateway.store.base import (
+    JournalLine,
+    NewSend,
+    NotFound,
+    Outcome,
+    Stale,
+    StoreError,
+    StoreUnavailable,
+    Work,
+    WorkItem,
+)
 from gateway.store.journal import with_revision
 from gateway.store.postgres import contacts, outbox, recordings, records, timeline
 from gateway.store.postgres.database import Connection, Database
@@ -21,8 +31,6 @@ from normalizer.record import ComplaintRecord
 
 #: Conversations that are looked at for one that is claimed: other nodes see the same ones, and may be faster.
 SPARE = 3
-#: Another node may have the conversation by now, and know more of it.
-_LOST = Stale("the connection that held this conversation was lost")
 
 
 class ClaimedBatch:
@@ -49,7 +57,10 @@ class ClaimedBatch:
         await self._session.free(self, [conv for conv in claimed if conv not in work])
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[StoreError | None]:
-        errors: dict[int, StoreError | None] = {n: _LOST for n, o in enumerate(outcomes) if self._lost(o.conversation)}
+        errors: dict[int, StoreError | None] = {}
+        for n, outcome in enumerate(outcomes):
+            if self._lost(outcome.conversation):  # another node may have it by now, and know more of it
+                errors[n] = Stale("the connection that held this conversation was lost")
         for together in groups(outcomes):
             errors |= await self._settle({n: outcomes[n] for n in together if n not in errors})
         settled = [outcomes[n].conversation for n, error in errors.items() if error is None]
@@ -68,7 +79,7 @@ class ClaimedBatch:
             given = list(outcomes.values())
             errors = await self._database.write("settle", lambda c: settle(c, given, self._now()))
         except StoreError as err:
-            if len(outcomes) == 1:
+            if len(outcomes) == 1 or isinstance(err, StoreUnavailable):
                 return dict.fromkeys(outcomes, err)
             alone = [await self._settle({n: outcome}) for n, outcome in outcomes.items()]
             return {n: error for each in alone for n, error in each.items()}
@@ -97,7 +108,8 @@ class ClaimedBatch:
 
 _OPEN = (
     f"SELECT i.id, i.conv FROM inbox i WHERE i.state = 'open' AND {HALF.format(n='i.conv')} NOT IN (TABLE claimed)"  # noqa: S608
-    " AND NOT EXISTS (SELECT 1 FROM inbox w WHERE w.conv = i.conv AND w.state = 'wait')"
+    # OFFSET keeps it a look into the index for each row, however many wait.
+    " AND NOT EXISTS (SELECT 1 FROM inbox w WHERE w.conv = i.conv AND w.state = 'wait' OFFSET 0)"
 )
 #: One row after the other until there are enough: a long queue behind them costs nothing.
 _HEADS = f"""
