@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from gateway.config import ConfigError, Loaded
@@ -19,6 +20,15 @@ def is_shared(loaded: Loaded) -> bool:
     return bool(loaded.config.store.url)
 
 
+@contextmanager
+def needs_postgres(key: str) -> Iterator[None]:
+    """Around an import that wants the extra. Raises :class:`ConfigError`."""
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        raise ConfigError(f"PostgreSQL needs `{err.name}`: pip install 'allears[postgres]'", key=key) from err
+
+
 def store_of(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Store:
     """The configured store, not opened yet. Raises :class:`ConfigError`."""
     settings = loaded.config.store
@@ -26,10 +36,6 @@ def store_of(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Store:
         return SqliteStore(loaded.data / "allears.db", clock=clock)
     if not settings.url.startswith(SCHEMES):
         raise ConfigError("a PostgreSQL server is written postgresql://user@host/database", key="store.url")
-    try:
+    with needs_postgres("store.url"):
         from gateway.store.postgres import PostgresStore
-    except ImportError as err:
-        raise ConfigError(
-            f"PostgreSQL wants the library {err.name}: pip install 'allears[postgres]'", key="store.url"
-        ) from err
     return PostgresStore(settings.url, replica=settings.replica, connections=settings.connections, clock=clock)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gateway import config
@@ -16,7 +16,10 @@ from gateway.cli import options
 from gateway.cli.progress import Bar
 from gateway.context import utc_now
 from gateway.store.base import StoreError
-from gateway.store.moving import Move, Step
+from gateway.stores import needs_postgres
+
+if TYPE_CHECKING:
+    from gateway.store.moving import Step
 
 #: How the steps are called on the terminal.
 _WORDS = {"copying": "copying", "comparing": "comparing", "journals": "following journals"}
@@ -44,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     loaded = config.load(args.config)
     if loaded.config.store.url:
         raise StoreError("`[store] url` is set: this installation is on PostgreSQL already")
+    with needs_postgres("--to"):
+        from gateway.store.moving import Move
     with Bar("") as bar:
         move = Move(loaded.data / "allears.db", args.to, clock=utc_now, tell=lambda step: _show(bar, step))
         moved = asyncio.run(move.run(_ender if args.stop else _asker))
