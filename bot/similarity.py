@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot import head
-from bot.overlap import Overlap
+from bot.overlap import Overlap, Vector
 from bot.postings import Floats, Gathered, Hits, Ints, Keys, Postings, keys_of
 from bot.signals import Signals
 from bot.words import ASKS, NUMBER, Utterance
@@ -61,8 +61,8 @@ class _Said(NamedTuple):
     bm25: Floats
     asks: Floats
     """The share of the entry's examples that want the same kind of answer."""
-    seen: float
-    overlap: Overlap
+    vector: Vector
+    hits: Hits
     terms: Ints
     """The place of each of the text's words among all entries' words, or -1."""
     found: Hits
@@ -112,6 +112,7 @@ class Index:
         self._asks = [self._share_of(np.array(asks, dtype=np.int8) == kind) for kind in range(len(ASKS))]
         self._grams = Postings(grams)
         self._words = Postings(words)
+        self._longest = COMMON if len(self._texts) > 2 * COMMON else None
         self._weigh()
         self._head = self._trained()
 
@@ -177,15 +178,23 @@ class Index:
         places += [self._place[name] for name in also if name in self._place and self._place[name] not in places]
         words = _Words(self, utterance, said)
         tops = _Tops(said, self._entry_of)
-        return [self._near(place, utterance, said, words, tops) for place in places]
+        overlap = self._overlap(utterance, said, places)
+        return [self._near(place, utterance, said, words, tops, overlap) for place in places]
+
+    def _overlap(self, utterance: Utterance, said: _Said, places: list[int]) -> Overlap:
+        wanted = np.zeros(len(self._texts), dtype=bool)
+        for place in places:
+            wanted[self._starts[place] : self._starts[place] + self._sizes[place]] = True
+        rarest, longest = self._rarest, self._longest
+        return Overlap(utterance, said.vector, self._grams, said.hits, wanted, rarest=rarest, longest=longest)
 
     def _compare(self, utterance: Utterance) -> _Said | None:
-        keys, weights, mass, seen = self._vector(utterance.features)
+        vector = self._vector(utterance.features)
+        keys, weights = vector.places, vector.weights
         if not len(keys):
             return None
         total, entries = len(self._texts), len(self.names)
-        longest = COMMON if total > 2 * COMMON else None
-        hits = self._grams.hits(keys, longest)
+        hits = self._grams.hits(keys, self._longest)
         cosines = np.bincount(hits.rows, hits.weights * weights[hits.which], minlength=total).astype(np.float32)
         best: Floats = np.maximum.reduceat(cosines, self._starts)
         alike = np.where(self._negated == utterance.negated, cosines, np.float32(0))
@@ -197,28 +206,27 @@ class Index:
         found = self._words.hits(terms[terms >= 0])
         bm25 = np.bincount(found.rows, found.weights, minlength=entries).astype(np.float32)
         asks = self._asks[ASKS.index(utterance.asks)]
-        overlap = Overlap(utterance, self._grams, keys, weights, hits, mass=mass, rarest=self._rarest, longest=longest)
-        return _Said(cosines, best, same, centre, order, bm25, asks, seen, overlap, terms, found)
+        return _Said(cosines, best, same, centre, order, bm25, asks, vector, hits, terms, found)
 
-    def _vector(self, features: Mapping[str, float]) -> tuple[Ints, Floats, float, float]:
-        """Places and weights (of length one) of the known features, their mass, and its share of all."""
-        if not features:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 0.0
+    def _vector(self, features: Mapping[str, float]) -> Vector:
         places = self._grams.numbers(keys_of(features))
         counts = np.sqrt(np.fromiter(features.values(), np.float32, len(features)))
         is_known = places >= 0
-        weights = counts[is_known] * self._rarity[places[is_known]]
+        places = places[is_known]
+        weights = counts[is_known] * self._rarity[places]
         mass = float(weights @ weights)
         unknown = counts[~is_known]
         strange = float(unknown @ unknown) * self._rarest**2
-        length = math.sqrt(mass) or 1.0
-        return places[is_known], weights / np.float32(length), mass, mass / (mass + strange) if mass else 0.0
+        length = np.float32(math.sqrt(mass) or 1.0)
+        return Vector(is_known, places, weights / length, mass, mass / (mass + strange) if mass else 0.0)
 
-    def _near(self, place: int, utterance: Utterance, said: _Said, words: _Words, tops: _Tops) -> Near:
+    def _near(
+        self, place: int, utterance: Utterance, said: _Said, words: _Words, tops: _Tops, overlap: Overlap
+    ) -> Near:
         begin, size = int(self._starts[place]), int(self._sizes[place])
         own = slice(begin, begin + size)
         row = begin + int(said.cosines[own].argmax())
-        shared = said.overlap.of(begin, said.cosines[own])
+        shared = overlap.of(begin, said.cosines[own])
         best, same, centre = float(said.best[place]), float(said.same[place]), float(said.centre[place])
         known, strangest, unmatched = words.of(place)
         signals = Signals(
@@ -238,7 +246,7 @@ class Index:
             bm25_margin=tops.bm25.lead(place, said.bm25) / words.most,
             share=tops.votes.count(place) / len(tops.votes),
             known=known,
-            seen=said.seen,
+            seen=said.vector.seen,
             strangest=strangest,
             agreement=(tops.order.first(place) + tops.best.first(place) + tops.bm25.first(place)) / 3,
             polarity=float(self._denies[place] if utterance.negated else 1 - self._denies[place]),

@@ -160,9 +160,9 @@ class Utterance:
         return counts
 
     @kept
-    def small(self) -> tuple[str, ...]:
+    def small(self) -> frozenset[str]:
         """The features that are function words: they tell how something is asked."""
-        return tuple(each for each in self.features if each in _SMALL or each.replace("'", "") in _NEGATIONS)
+        return frozenset(each for each in self.features if each in _SMALL or each.replace("'", "") in _NEGATIONS)
 
     @kept
     def terms(self) -> dict[str, float]:
@@ -181,7 +181,7 @@ class Utterance:
 
 def is_pair(feature: str) -> bool:
     """Whether a feature is two words or two Han characters."""
-    return " " in feature or (len(feature) == 2 and _HAN.search(feature) is not None)
+    return " " in feature or (len(feature) == 2 and (feature[0] > "\u33ff" or feature[1] > "\u33ff"))
 
 
 def _han_grams(run: str, counts: dict[str, float]) -> None:
