@@ -42,7 +42,7 @@ class Node:
     async def reads(self) -> None:
         """Until this node waits for work."""
         async for _ in ticks():
-            if any(c["cmd"] == "xreadgroup" for c in await self._connections()):
+            if any(c["cmd"] == "xreadgroup" and "b" in c["flags"] for c in await self._connections()):
                 return
 
     async def _connections(self) -> list[dict[str, str]]:

@@ -179,7 +179,7 @@ async def test_redis_goes_and_comes(server: Redis, caplog: pytest.LogCaptureFixt
         server.kill()
         await a.is_away()
         await b.is_away()
-        await eventually(lambda: work.count == 1)
+        await eventually(lambda: work.count >= 1)
         assert b.wake.poll == wake.MISSING
         assert [part.name for part in b.metrics.parts()] == ["redis"]
         a.wake.signal(CHAT)  # lost, and nothing waits for it
@@ -187,12 +187,12 @@ async def test_redis_goes_and_comes(server: Redis, caplog: pytest.LogCaptureFixt
         await a.is_up()
         await b.is_up()
         assert list(b.metrics.parts()) == []
-        await eventually(lambda: chat.count == 1)
+        await eventually(lambda: chat.count >= 1)
         await b.reads()
         work.count = 0
         a.wake.signal(wake.INBOX)
         a.wake.signal(CHAT, TYPING)
-        await eventually(lambda: work.count == 1 and chat.hints == [TYPING])
+        await eventually(lambda: work.count >= 1 and chat.hints == [TYPING])
     assert len([r for r in caplog.records if "redis: away" in r.message]) == 2, "once for each node"
 
 
@@ -219,7 +219,7 @@ async def test_many_windows_look_again_after_an_outage(server: Redis) -> None:
             server.kill()
             await a.is_away()
             server.start()
-            await eventually(lambda: all(one.count == 1 for one in ears))
+            await eventually(lambda: all(one.count >= 1 for one in ears))
             await eventually(lambda: len(server.run("pubsub", "channels").split("\n")) == 253)
 
 

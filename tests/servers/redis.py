@@ -56,14 +56,19 @@ class Redis:
             self._process = subprocess.Popen(
                 [*self._inside, program("redis-server"), *arguments, *self._options, *more], stdout=log, stderr=log
             )
-        until(lambda: _is_open(self.port, self.host), f"redis-server on {self.port} did not start")
+        until(
+            lambda: _is_open(self.port, self.host), f"redis-server on {self.port} did not start", self._folder / "log"
+        )
 
     def run(self, *words: str) -> str:
-        """A command as redis-cli gives it; what it prints."""
-        done = subprocess.run(
-            [program("redis-cli"), "-h", self.host, "-p", str(self.port), *words], capture_output=True, check=True
-        )
-        return done.stdout.decode(errors="replace").strip()
+        """A command as redis-cli gives it; what it prints. Again where the connection was cut: Sentinels do that."""
+        command = [program("redis-cli"), "-h", self.host, "-p", str(self.port), *words]
+        for _ in range(5):
+            done = subprocess.run(command, capture_output=True, check=False)
+            if not done.returncode:
+                return done.stdout.decode(errors="replace").strip()
+            time.sleep(0.1)
+        raise RuntimeError(f"{words}: {done.stdout!r} {done.stderr!r}")
 
     def kill(self) -> None:
         """As a crash; safe to repeat."""
@@ -135,7 +140,8 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf")
-        self.nodes = [Redis(folder, *options) for _ in range(3)]
+        # The nodes' own port would be the other plus 10,000, which some outgoing connection may have.
+        self.nodes = [Redis(folder, *options, "--cluster-port", str(free_port())) for _ in range(3)]
 
     @property
     def url(self) -> str:
@@ -153,12 +159,12 @@ class Cluster:
             node.kill()
 
 
-def until(holds: Callable[[], bool], otherwise: str) -> None:
+def until(holds: Callable[[], bool], otherwise: str, log: Path | None = None) -> None:
     """Wait for a server to have done its part."""
     end = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > end:
-            raise RuntimeError(otherwise)
+            raise RuntimeError(f"{otherwise}\n{log.read_text()[-2000:] if log else ''}")
         time.sleep(0.05)
 
 
