@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
 from channels.base import PullChannel
 from gateway.context import Gateway
+from gateway.passing_on import hear
 from gateway.pull import Pull
 from gateway.singular import LOOK
 from gateway.store.base import Held, Stale, StoreError, StoreUnavailable
@@ -125,7 +126,8 @@ class Watching:
     def _begin(self, name: str, token: int) -> None:
         log.info("%s: this node watches", name)
         pull = Pull(self._gateway, self._channels[name], lease=(name, token))
-        self._watches[name] = _Watch(token, asyncio.create_task(_watched(name, pull)))
+        calls = hear(self._gateway, self._channels[name])
+        self._watches[name] = _Watch(token, asyncio.create_task(_watched(name, pull, calls)))
 
     async def _end(self, names: Sequence[str]) -> None:
         """End watchers and give their leases back: the watcher first, so that no two look at an account."""
@@ -154,8 +156,11 @@ class Watching:
                     await self._free_lease(self._seat)
 
 
-async def _watched(name: str, pull: Pull) -> None:
+async def _watched(name: str, pull: Pull, calls: Coroutine[Any, Any, None]) -> None:
+    hearing = asyncio.create_task(calls)
     try:
         await pull.run()
     except Stale as err:
         log.warning("%s: %s", name, err)
+    finally:
+        hearing.cancel()

@@ -19,6 +19,7 @@ from aiohttp import web
 from channels.base import Answer, BadPayload, BadSignature, Invalid, NamedRequests, PushChannel, Request
 from gateway.context import GATEWAY, Gateway
 from gateway.intake import accept
+from gateway.passing_on import pass_on
 from gateway.web.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,8 @@ async def receive(gateway: Gateway, channel: PushChannel, request: Request) -> A
         raise
     if _names_requests(type(channel)) and (named := cast("NamedRequests", channel).idempotency(request)) is not None:
         await _same_request(gateway, channel, *named, at=request.at)
+    if not messages:
+        pass_on(gateway.wake, channel, request)
     return channel.answer(request, await accept(gateway, messages, received_at=request.at))
 
 
