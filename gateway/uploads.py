@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
 import secrets
@@ -30,6 +31,10 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 class TooMany(Exception):
     """The account has :data:`MAX_OPEN` unfinished uploads."""
+
+
+class Busy(Exception):
+    """Another process of this machine writes the upload."""
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,14 +79,15 @@ class Uploads:
             raise NotFound("no upload")
         return upload, size
 
-    async def take(self, upload: Upload, pieces: AsyncIterator[bytes]) -> int:
-        """Append what comes, up to the upload's length; how many bytes are here then, durably.
+    async def take(self, upload: Upload, at: int, pieces: AsyncIterator[bytes]) -> int:
+        """Append what comes behind byte ``at``, up to the upload's length; how many bytes are here then, durably.
 
-        What came before an error of the iterator stays. Raises StoreUnavailable when the disk is full.
+        What came before an error of the iterator stays. Raises :class:`Busy`, and StoreUnavailable when the disk is full.
         """
         with _disk():
             file = await asyncio.to_thread(open, self.path(upload.id), "ab")
         try:
+            _alone(file, at)
             async for piece in pieces:
                 room = upload.length - file.tell()
                 with _disk():
@@ -151,6 +157,16 @@ class Uploads:
             file.write(msgspec.json.encode(upload))
             _sync(file)
         os.replace(temporary, self._about(upload.id))
+
+
+def _alone(file: IO[bytes], at: int) -> None:
+    """Hold the file until it is closed, as it was when the caller looked at it. Raises :class:`Busy`."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        raise Busy from err
+    if file.tell() != at:
+        raise Busy
 
 
 def _sync(file: IO[bytes]) -> None:

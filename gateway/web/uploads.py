@@ -20,7 +20,7 @@ from channels.phone import Phone
 from gateway.context import GATEWAY, Gateway
 from gateway.intake import accept, pieces_of
 from gateway.store.base import NotFound
-from gateway.uploads import TooMany, Upload, Uploads
+from gateway.uploads import Busy, TooMany, Upload, Uploads
 from gateway.web.doors import public_url, remote
 from gateway.web.problems import ProblemError
 from gateway.web.recordings import account, pieces
@@ -134,10 +134,17 @@ async def patch(http: web.Request) -> web.Response:
         if upload.length - size < (http.content_length or 0):
             raise ProblemError(413, "there is more than Upload-Length said")
         if not upload.conversation:
-            size = await http.app[UPLOADS].take(upload, pieces(http))
+            size = await _taken(http, upload, size)
             if size == upload.length:
                 upload = await _finish(http, phone, upload)
     return _answer(204, _state(http, upload, size))
+
+
+async def _taken(http: web.Request, upload: Upload, size: int) -> int:
+    try:
+        return await http.app[UPLOADS].take(upload, size, pieces(http))
+    except Busy as err:
+        raise ProblemError(423, "another request is writing this upload") from err
 
 
 async def delete(http: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway import config
 from gateway.app import application, assemble
 from gateway.context import GATEWAY, Gateway
-from gateway.uploads import LIFE, MAX_OPEN
+from gateway.uploads import LIFE, MAX_OPEN, Busy, Uploads
 from gateway.web.uploads import PATH, UPLOADS, VERSION
 from tests.ports import free_port
 
@@ -258,3 +258,30 @@ async def test_kill_in_the_middle_of_a_piece(tmp_path: Path) -> None:
         await process.wait()
     kept = hashlib.sha256(CALL).hexdigest()
     assert (tmp_path / "data" / "blobs" / kept[:2] / kept[2:]).read_bytes() == CALL
+
+
+async def test_two_processes_do_not_write_one_upload(tmp_path: Path) -> None:
+    """They share the folder and not the locks of their memory."""
+    one, other = Uploads(tmp_path), Uploads(tmp_path)
+    upload = await one.create("main", 6, {})
+
+    async def slowly(begun: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[bytes]:
+        yield b"abc"
+        begun.set()
+        await go_on.wait()
+
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    writing = asyncio.create_task(one.take(upload, 0, slowly(begun, go_on)))
+    await begun.wait()
+    with pytest.raises(Busy):
+        await other.take(upload, 0, _pieces(b"xyz"))
+    go_on.set()
+    assert await writing == 3
+    with pytest.raises(Busy):
+        await other.take(upload, 0, _pieces(b"xyz"))
+    assert await other.take(upload, 3, _pieces(b"def")) == 6
+    assert one.path(upload.id).read_bytes() == b"abcdef"
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    yield data
