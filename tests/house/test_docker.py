@@ -127,12 +127,16 @@ def test_signals_reach_the_gateway() -> None:
     assert json.loads(words(last, "CMD")[0])[0] == "serve"
 
 
+#: Where not any word will do.
+_VALUES = {"ALLEARS_TRUST_PROXY": "true", "ALLEARS_REDIS__URL": "redis://redis:6379/0"}
+
+
 @pytest.mark.parametrize("file", ["Dockerfile", "compose.yml", "compose.scaled.yml", "kubernetes/allears.yaml"])
 def test_environment_variables_are_settings(file: str) -> None:
     named = set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]+", (DOCKER / file).read_text()))
     named |= set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]+", (DOCKER / "README.md").read_text()))
     tree: dict[str, Any] = {}
-    overlay(tree, {name: "true" if name.endswith("PROXY") else "x" for name in named})
+    overlay(tree, {name: _VALUES.get(name, "x") for name in named})
     convert(tree, Config)
 
 

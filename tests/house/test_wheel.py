@@ -18,6 +18,7 @@ DATA = (
     "bot/sample/*.yaml",
     "bot/sample/uncovered/*.txt",
     "gateway/sample.toml",
+    "gateway/store/postgres/migrations/*.sql",
     "gateway/store/sqlite/migrations/*.sql",
     "gateway/web/static/**/*",
     "normalizer/data/*.yaml",
