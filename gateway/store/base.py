@@ -1035,5 +1035,5 @@ class Store(Protocol):
         ...
 
     async def find_person(self, needle: str) -> tuple[str, ...]:
-        """Ids of conversations of a sender id, e-mail address or phone number."""
+        """Ids of a person's conversations, found by sender id, e-mail address, phone number or one conversation's id."""
         ...

@@ -179,6 +179,7 @@ async def test_finding_a_person(store: Store) -> None:
     made = [outcome(w, record=record("A-1", by_words, who=who)) for w in batch.work if w.conversation.id == by_words]
     await batch.settle(made)
     assert await store.find_person("U1") == (by_sender,)
+    assert await store.find_person(f" {by_words} ") == (by_words,)
     assert await store.find_person("ann@example.ORG") == (by_sender, by_words)
     assert await store.find_person("+86 138 0000 1111") == (by_sender, by_words)
     for nobody in ("", " ", "ann@example", "example.org", "1111", "%"):

@@ -17,7 +17,7 @@ _GIVE = f"SELECT pg_advisory_unlock({JOB}, hashtext(n)) FROM unnest($1::text[]) 
 
 
 class Jobs:
-    """The jobs that this node has in hand."""
+    """The jobs that this node has in hand; it goes on with them when its connection is lost, and does not begin them twice."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -25,9 +25,9 @@ class Jobs:
 
     async def take(self, names: Sequence[str], most: int) -> tuple[str, ...]:
         """See :meth:`gateway.store.base.Store.take_jobs`."""
+        got: list[str] = []
 
         async def work(c: asyncpg.Connection[asyncpg.Record]) -> tuple[str, ...]:
-            got: list[str] = []
             for name in dict.fromkeys(names):
                 if len(got) == most:
                     break
@@ -36,19 +36,21 @@ class Jobs:
                     got.append(name)
             return tuple(got)
 
-        return await self._session.ask(work) if names and most > 0 else ()
+        try:
+            return await self._session.ask(work) if names and most > 0 else ()
+        except BaseException:
+            await self.free(got)  # who asked does not know of them and would never give them back
+            raise
 
     async def free(self, names: Sequence[str]) -> None:
         """See :meth:`gateway.store.base.Store.free_jobs`."""
-        back = [name for name in names if name in self._held]
-        self._held.difference_update(back)
-        if not back:
-            return
 
         async def give(c: asyncpg.Connection[asyncpg.Record]) -> None:
-            await c.execute(_GIVE, back)
+            if back := [name for name in names if name in self._held]:
+                self._held.difference_update(back)
+                await c.execute(_GIVE, back)
 
         try:
             await self._session.ask(give)
         except StoreUnavailable:
-            return  # the locks ended with the connection
+            self._held.difference_update(names)  # the locks ended with the connection

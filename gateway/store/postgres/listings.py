@@ -102,12 +102,12 @@ _LATEST = (
 
 
 async def find_person(c: Connection, needle: str) -> tuple[str, ...]:
-    """Conversations of a sender id, e-mail address or phone number, also of one the text gave; and all proven the same person's."""
+    """Conversations of a sender id, e-mail address, phone number (also one that the text gave) or id; and all proven the same person's."""
     contact = cases.contact(needle)
     if not contact:
         return ()
     found = await c.fetch(
-        "WITH writer AS (SELECT c.n FROM conversation c WHERE c.sender = $1"  # noqa: S608 - our own columns
+        "WITH writer AS (SELECT c.n FROM conversation c WHERE c.sender = $1 OR c.id = $1"  # noqa: S608 - our own columns
         f" UNION SELECT c.n FROM conversation c WHERE c.sender_email <> '' AND {_EMAIL} = lower($1)"
         f" UNION SELECT c.n FROM conversation c WHERE c.sender_phone <> '' AND {_PHONE} = $2),"
         " named AS (SELECT r.conv AS n FROM record r WHERE r.contacts <> '' AND strpos(r.contacts, $3) > 0"

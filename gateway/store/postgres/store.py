@@ -86,7 +86,6 @@ class PostgresStore:
         self._clock = clock
         self._database = Database(url, replica, connections, on_commit)
         self._session = Session(self._database)
-        self._jobs = Jobs(self._session)
         self._begin()
 
     # --- life
@@ -110,6 +109,7 @@ class PostgresStore:
         await self._database.write("ping", lambda c: c.execute("UPDATE pulse SET beats = beats + 1"))
 
     def _begin(self) -> None:
+        self._jobs = Jobs(self._session)
         self._appends = Group(self._database, "append", _append)
         self._settlings = Group(self._database, "settle_sends", self._settle_sends)
 

@@ -61,12 +61,12 @@ def search(connection: sqlite3.Connection, text: str, *, limit: int) -> Page:
 
 
 def find_person(connection: sqlite3.Connection, needle: str) -> tuple[str, ...]:
-    """Conversations of a sender id, e-mail address or phone number, also of one the text gave; and all proven the same person's."""
+    """Conversations of a sender id, e-mail address, phone number (also one that the text gave) or id; and all proven the same person's."""
     contact = cases.contact(needle)
     if not contact:
         return ()
     found = connection.execute(
-        "SELECT id, wrote FROM (SELECT c.n, c.id, c.sender = :needle OR lower(c.sender_email) = lower(:needle)"
+        "SELECT id, wrote FROM (SELECT c.n, c.id, c.sender = :needle OR c.id = :needle OR lower(c.sender_email) = lower(:needle)"
         " OR replace(replace(c.sender_phone, ' ', ''), '-', '') = :contact AS wrote FROM conversation c)"
         " WHERE wrote OR n IN (SELECT conv FROM record WHERE instr(contacts, :mark)) ORDER BY n",
         {"needle": needle.strip(), "contact": contact, "mark": f"\n{contact}\n"},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.base import Stale
+from gateway.store.base import Stale, StoreError
 from gateway.store.postgres import PostgresStore
 from tests.store.scene import START, PostgresHome, message
 
@@ -168,3 +168,20 @@ async def test_a_node_that_lost_its_connection_keeps_its_lease(nodes: Nodes) -> 
     await live(second, 2)
     assert await taken(first) == token
     assert await second.take_lease(NAME) is None
+
+
+async def test_what_was_not_told_is_in_nobodys_hand(nodes: Nodes) -> None:
+    first, second = nodes
+    assert await first.take_jobs(["kept"], 1) == ("kept",)
+    with pytest.raises(StoreError):  # a name that no server takes ends the session in the middle
+        await first.take_jobs(["a", "b\0"], 2)
+    assert await first.take_jobs(["a", "kept"], 2) == ("a",), "what it still does is not begun twice"
+    asking = asyncio.create_task(first.take_jobs(["c"], 1))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await second.take_jobs(["c"], 1) == ("c",)
+    await first.close()
+    await first.open()
+    assert await first.take_jobs(["a", "kept"], 2) == ("a", "kept")
