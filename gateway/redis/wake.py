@@ -163,4 +163,8 @@ class RedisWake:
         for topic, hints in pending.items():
             if topic not in WORK:
                 messages += (channel(self._link, topic), message(self._link.node, hints))
-        await self._link.script(_SIGNAL, [self._link.prefix, *streams], [self._link.node, KEPT, *messages])
+        try:
+            await self._link.script(_SIGNAL, [self._link.prefix, *streams], [self._link.node, KEPT, *messages])
+        except asyncio.CancelledError:
+            self._pending = pending | self._pending  # it may not have got there; a second time does no harm
+            raise

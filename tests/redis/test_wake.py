@@ -252,7 +252,7 @@ async def test_the_last_words_of_a_node_are_heard(server: Redis) -> None:
     async with node(server.url) as b, ear(b, CHAT) as chat:
         async with node(server.url) as a, ear(a, CHAT):
             a.wake.signal(CHAT, TYPING)
-        await eventually(lambda: chat.hints == [TYPING])
+        await eventually(lambda: TYPING in chat.hints)
 
 
 async def test_without_a_server_a_node_works_alone(server: Redis) -> None:
