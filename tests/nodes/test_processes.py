@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -16,8 +17,7 @@ from tests.ports import free_port
 
 @pytest.fixture
 async def pair(town: Town) -> Node:
-    watch = free_port()
-    node = town.node("pair", "--processes", "2", ALLEARS_NODE__WATCH=f"127.0.0.1:{watch}")
+    node = town.node("pair", "--processes", "2")
     await up(town, 2)
     await node.ready()
     return node
@@ -41,14 +41,26 @@ def lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-async def test_both_take_connections(town: Town, pair: Node) -> None:
+def two_ports() -> int:
+    """A free port whose neighbour is free, too."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port + 1))
+            return port
+
+
+async def test_both_take_connections(town: Town) -> None:
     """Each has its own figures; the kernel deals the connections out."""
+    watch = two_ports()
+    pair = town.node("pair", "--processes", "2", ALLEARS_NODE__WATCH=f"127.0.0.1:{watch}")
+    await up(town, 2)
+    await pair.ready()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:
         for n in range(40):
             await pair.write("How long does delivery take?", sender=f"c{n}", id=f"m{n}", http=http)
     await town.worked_on(40)
     took = []
-    watch = int(pair.env["ALLEARS_NODE__WATCH"].rpartition(":")[2])
     for port in (watch, watch + 1):
         async with town.http.get(f"http://127.0.0.1:{port}/metrics") as answer:
             lines = (await answer.text()).splitlines()
