@@ -1,7 +1,7 @@
 """Pairs that differ by a denial, a degree or a turn of phrase, written after the words and before they were scored.
 
-The first of a pair is content, the second is not. All sets are kept as they were written: 10, 16 and 30 (of 62) and, of the
-last, 14 were told by sign then; the floors are what is told since the misses were mended.
+The first of a pair is content, the second is not. All sets are kept as they were written: 10, 16 and 30 (of 62), then 14 and
+9 were told by sign then; the floors are what is told since the misses were mended.
 """
 
 from __future__ import annotations
@@ -164,6 +164,35 @@ LAST = [
     ("The sauce did not taste of plastic", "The sauce tasted of plastic"),
 ]
 
+#: Written after more words had been added, of troubles that few lists name, and scored once before anything else was.
+RARE = [
+    ("这次体检没有漏项", "这次体检漏项不少"),
+    ("阳台的门关得上，不透风", "阳台的门关不严，四处透风"),
+    ("老师讲课一点不枯燥", "老师讲课枯燥得很"),
+    ("车位没被人占过", "车位老是被人占"),
+    ("粽子没有散", "粽子一煮就散了"),
+    ("这家银行没让我跑第二趟", "这家银行让我来回跑了四趟"),
+    ("谈不上惊艳，倒也让人安心", "谈不上安心，倒让人提心吊胆"),
+    ("不是谁都能做到这么细心", "谁都比他细心"),
+    ("我没有后悔选了他们", "我后悔选了他们"),
+    ("墙面刷得均匀，没有流挂", "墙面刷得不均匀，到处流挂"),
+    ("這雙襪子不會勒腿", "這雙襪子勒腿"),
+    ("没见他们摆过架子", "没见他们笑过"),
+    ("电梯从没停运过", "电梯三天两头停运"),
+    ("The kennel did not lose my dog's blanket", "The kennel lost my dog's blanket"),
+    ("The tent kept us dry and never let in a drop", "The tent let in water all night"),
+    ("I don't have a single bad word for them", "I don't have a single good word for them"),
+    ("Not one of the plates was chipped", "Every one of the plates was chipped"),
+    ("He didn't talk over me", "He talked over me all the time"),
+    ("The insurer never wriggled out of paying", "The insurer wriggled out of paying"),
+    ("The lesson wasn't a waste of money", "The lesson was a waste of money"),
+    ("I wouldn't change a thing about the cake", "I would change everything about the cake"),
+    ("The staff hardly ever get an order wrong", "The staff hardly ever get an order right"),
+    ("There wasn't any mould in the bathroom", "There was mould all over the bathroom"),
+    ("They did not make a fuss about the return", "They made a fuss about the return"),
+    ("My hearing aid no longer whistles", "My hearing aid whistles again"),
+]
+
 
 def _balance(text: str, rules: Rules) -> float:
     source = Source(text, "k", rules)
@@ -171,7 +200,8 @@ def _balance(text: str, rules: Rules) -> float:
 
 
 @pytest.mark.parametrize(
-    ("pairs", "by_sign", "in_order"), [(BLIND, 24, 25), (AGAIN, 23, 24), (WORKED_ON, 50, 58), (LAST, 15, 19)]
+    ("pairs", "by_sign", "in_order"),
+    [(BLIND, 24, 25), (AGAIN, 23, 24), (WORKED_ON, 50, 58), (LAST, 22, 23), (RARE, 9, 14)],
 )
 def test_pairs_are_told(rules: Rules, pairs: list[tuple[str, str]], by_sign: int, in_order: int) -> None:
     balances = [(_balance(good, rules), _balance(bad, rules)) for good, bad in pairs]
