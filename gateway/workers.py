@@ -25,6 +25,7 @@ from gateway.housekeeping import Housekeeping
 from gateway.linking import Linking
 from gateway.listening import Listening
 from gateway.outbox import Outbox
+from gateway.patience import Patience
 from gateway.reloading import Reloading
 from gateway.singular import Singular, Worker
 from gateway.watching import Watching
@@ -42,6 +43,8 @@ def workers(gateway: Gateway, calls: Calls | None) -> Iterator[Worker]:
     if "flow" in roles:
         yield Flow(gateway)
         yield Leases(gateway)
+        if "transcribe" not in roles:
+            yield Patience(gateway)
         yield Singular(gateway, "linking", Linking)
         yield Singular(gateway, "housekeeping", Housekeeping)
     if "channels" in roles:
