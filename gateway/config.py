@@ -254,7 +254,12 @@ class FileSettings(_Section, frozen=True):
     endpoint: Annotated[
         str, Meta(description="Where that store is, such as `https://minio.example.com:9000`; empty for AWS.")
     ] = ""
-    region: Annotated[str, Meta(description="Its region; empty for the one of the environment, or `us-east-1` where there is an `endpoint`.")] = ""
+    region: Annotated[
+        str,
+        Meta(
+            description="Its region; empty for the one of the environment, or `us-east-1` where there is an `endpoint`."
+        ),
+    ] = ""
     prefix: Annotated[str, Meta(description="Folder in the bucket, such as `allears`.")] = ""
     access_key: Annotated[
         str,

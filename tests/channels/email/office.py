@@ -41,11 +41,11 @@ class Office:
         assert isinstance(channel, Email)
         return channel
 
-    def watch(self, **pauses: float) -> asyncio.Task[None]:
+    def watch(self, *, first: float = 0.05, rest: float = 0.2) -> asyncio.Task[None]:
         """Start the watchers of all accounts."""
         for channel in self.gateway.channels.values():
             assert isinstance(channel, PullChannel)
-            watcher = Pull(self.gateway, channel, **{"first": 0.05, "rest": 0.2, **pauses})
+            watcher = Pull(self.gateway, channel, first=first, rest=rest)
             self._tasks.append(asyncio.create_task(watcher.run()))
         return self._tasks[-1]
 
