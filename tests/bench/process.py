@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 ROOT = Path(__file__).parents[2]
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -31,8 +32,13 @@ def check_system() -> None:
 
 def pin(core: int) -> None:
     """Stay on one core, so that server and load do not take each other's time; on a machine with one core: nothing."""
+    os.sched_setaffinity(0, {core_number(core)})
+
+
+def core_number(core: int) -> int:
+    """The machine's number of the n-th core that we may use."""
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
+    return cores[core % len(cores)]
 
 
 def cpu(pid: int) -> float:
@@ -48,19 +54,38 @@ def resident(pid: int) -> int:
     return 0
 
 
-class Server:
-    """A server process on the server core. Use as a context manager."""
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    parents = dict(_parents())
+    for each in found:
+        found.extend(child for child, parent in parents.items() if parent == each)
+    return found
 
-    def __init__(self, name: str, port: int, command: Sequence[str], log: Path) -> None:
-        """``command``: a module of this folder and its arguments."""
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            after_name = stat.read_text("ascii", errors="replace").rpartition(")")[2]
+            yield int(stat.parent.name), int(after_name.split()[1])
+
+
+class Program:
+    """A server under measurement, with the processes that it starts. Use as a context manager."""
+
+    def __init__(
+        self, name: str, port: int, command: Sequence[str], log: Path, *, folder: Path = ROOT, **environment: str
+    ) -> None:
         self.name, self.port = name, port
-        self._command = [sys.executable, "-m", f"tests.bench.{command[0]}", *command[1:]]
-        self._log = log
+        self._command, self._log, self._folder = command, log, folder
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         with self._log.open("ab") as out:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=out)
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, stdout=out, stderr=out, env={**os.environ, **self._environment}
+            )
         self._wait()
         return self
 
@@ -87,6 +112,36 @@ class Server:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def cpu(self) -> float:
+        """CPU seconds of all its processes."""
+        total = 0.0
+        for pid in family(self.pid):
+            with contextlib.suppress(OSError):
+                total += cpu(pid)
+        return total
+
+    def resident(self) -> int:
+        """Bytes of all its processes; what they share counts with each."""
+        total = 0
+        for pid in family(self.pid):
+            with contextlib.suppress(OSError):
+                total += resident(pid)
+        return total
+
+    def kill(self) -> None:
+        """As a crash: all its processes at once."""
+        for pid in family(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Server(Program):
+    """A module of this folder as a server, one process on the server core."""
+
+    def __init__(self, name: str, port: int, command: Sequence[str], log: Path) -> None:
+        """``command``: a module of this folder and its arguments."""
+        super().__init__(name, port, [sys.executable, "-m", f"tests.bench.{command[0]}", *command[1:]], log)
 
     def cpu(self) -> float:
         return cpu(self.pid)

@@ -59,6 +59,12 @@ class Postgres:
     def url(self) -> str:
         return f"postgresql://postgres@{self.host}:{self.port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """Of its first process, the parent of the others."""
+        assert self._process is not None
+        return self._process.pid
+
     def create(self) -> None:
         """Make its files and start it. Skips the test when PostgreSQL is not installed."""
         self._make_folder()

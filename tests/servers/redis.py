@@ -46,6 +46,11 @@ class Redis:
     def url(self) -> str:
         return f"redis://{self.host}:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, *more: str) -> None:
         arguments = [
             *("--port", str(self.port), "--bind", "0.0.0.0" if self._inside else "127.0.0.1"),
