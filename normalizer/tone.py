@@ -124,7 +124,7 @@ class Around:
         han = self._plain[mod.end - 1] > "\u2e80"
         if han != (self._plain[hit.start] > "\u2e80") and not self._plain[hit.start].isdigit():
             return 1
-        between = self._plain[mod.end : hit.start]
+        between = self._plain[mod.end : min(hit.start, mod.end + COMPARED_REACH + 1)]
         if han and (between[-2:] in _COMPARED or _ANY.match(between) or self._plain[mod.end - 1] in "说为"):
             return COMPARED_REACH
         return HAN_REACH if han else LATIN_REACH
