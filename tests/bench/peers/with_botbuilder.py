@@ -1,0 +1,46 @@
+# mypy: disable-error-code="import-not-found, misc"
+"""A bot of the Bot Framework's SDK: ``with_botbuilder.py PORT``, without authentication, as its emulator speaks to it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from aiohttp import web
+from botbuilder.core import ActivityHandler
+from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
+from botbuilder.schema import Activity
+
+from tests.bench.peers.faq import RULES
+
+_RULES = [(re.compile(pattern, re.IGNORECASE), answer) for _, pattern, _, answer in RULES]
+
+
+class NoAccount:
+    """Without an id the SDK asks for no token."""
+
+    APP_ID = APP_PASSWORD = APP_TENANTID = ""
+    APP_TYPE = "MultiTenant"
+
+
+class Faq(ActivityHandler):
+    """Answers by the twenty rules."""
+
+    async def on_message_activity(self, turn_context: Any) -> None:
+        text = turn_context.activity.text
+        await turn_context.send_activity(next((answer for rule, answer in _RULES if rule.search(text)), ""))
+
+
+if __name__ == "__main__":
+    adapter, bot = CloudAdapter(ConfigurationBotFrameworkAuthentication(NoAccount())), Faq()
+
+    async def ask(request: web.Request) -> web.StreamResponse:
+        # The SDK's own `process` cannot write what its `expectReplies` makes.
+        activity = Activity().deserialize(await request.json())
+        answer = await adapter.process_activity("", activity, bot.on_turn)
+        return web.json_response(answer.body)
+
+    application = web.Application()
+    application.router.add_post("/ask", ask)
+    web.run_app(application, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
