@@ -111,9 +111,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def config_file(tmp_path: Path) -> Path:
+def store_url() -> str:
+    """The embedded store; a module that also runs on PostgreSQL says so itself."""
+    return ""
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, store_url: str) -> Path:
     path = tmp_path / "allears.toml"
-    path.write_text(CONFIG.replace("{token}", hashlib.sha256(TOKEN.encode()).hexdigest()))
+    token = hashlib.sha256(TOKEN.encode()).hexdigest()
+    path.write_text(CONFIG.replace("{token}", token) + f'[store]\nurl = "{store_url}"\n')
     return path
 
 

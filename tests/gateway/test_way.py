@@ -1,7 +1,8 @@
-"""The way of a message, from the door to the outbox, through the real store, rules and knowledge."""
+"""The way of a message, from the door to the outbox, through both real stores, rules and knowledge."""
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,11 +15,17 @@ from gateway.store import journal
 from gateway.store.base import BOT, NOBODY, Agent
 from gateway.turns import REOPENS_FOR
 from normalizer.record import ComplaintRecord
+from tests.servers import postgres
 
 if TYPE_CHECKING:
     from tests.gateway.conftest import Town
 
 COMPLAINT = "我的快递收到就是坏的，订单号 20261120001234，我要求退款！"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    return "" if request.param == "sqlite" else postgres.new_database(f"way_{secrets.token_hex(8)}")
 
 
 async def record(town: Town, conversation: str) -> ComplaintRecord:
