@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from channels.base import PullChannel
@@ -126,7 +127,7 @@ class Watching:
     def _begin(self, name: str, token: int) -> None:
         log.info("%s: this node watches", name)
         pull = Pull(self._gateway, self._channels[name], lease=(name, token))
-        calls = hear(self._gateway, self._channels[name])
+        calls = partial(hear, self._gateway, self._channels[name])
         self._watches[name] = _Watch(token, asyncio.create_task(_watched(name, pull, calls)))
 
     async def _end(self, names: Sequence[str]) -> None:
@@ -156,8 +157,8 @@ class Watching:
                     await self._free_lease(self._seat)
 
 
-async def _watched(name: str, pull: Pull, calls: Coroutine[Any, Any, None]) -> None:
-    hearing = asyncio.create_task(calls)
+async def _watched(name: str, pull: Pull, calls: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    hearing = asyncio.create_task(calls())
     try:
         await pull.run()
     except Stale as err:

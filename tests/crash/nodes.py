@@ -172,6 +172,7 @@ class ThreeNodes:
             self._file,
             self._folder / f"log{n}.txt",
             ALLEARS_LISTEN=f"127.0.0.1:{self._ports[n]}",
+            ALLEARS_PUBLIC_URL=f"http://{self.address}",
             ALLEARS_STORE__URL=self._url.replace(here, there),
             ALLEARS_REDIS__URL=self.redis.url.replace(here, there),
             **clock,

@@ -43,7 +43,7 @@ def sign(body: bytes, at: datetime, id: str = "") -> dict[str, str]:
     """The headers of a good request: a session token, which is not made over the body."""
     sender = Sender(id="visitor:abcdefghijklmnopqrstuvwxyz")
     session = Session(account=ACCOUNT, thread=THREAD, sender=sender, expires_at=at + SESSION)
-    return {"authorization": f"Bearer {channel().token(session, at)}", "content-type": "application/json"}
+    return {"authorization": f"Bearer {channel().token(session)}", "content-type": "application/json"}
 
 
 def request(body: bytes, at: datetime, headers: Mapping[str, str] | None = None) -> Request:

@@ -82,6 +82,11 @@ def test_a_session_ends_after_thirty_days_and_is_renewed_before(chat: Webchat, n
         chat.handshake(hello({"token": token}, now + timedelta(days=31)))
 
 
+def test_a_token_of_a_node_whose_clock_is_fast_is_good_everywhere(chat: Webchat, now: datetime) -> None:
+    token = shake(chat, {"visitor": VISITOR}, now + timedelta(minutes=10))
+    assert chat.session(token, now).thread == chat.session(shake(chat, {"visitor": VISITOR}, now), now).thread
+
+
 def test_an_identified_visitor_has_one_thread_on_every_device(chat: Webchat, case: ModuleType, now: datetime) -> None:
     first = chat.session(shake(chat, {"identity": identity(case, now)}, now), now)
     other = chat.session(shake(chat, {"identity": identity(case, now, name="Mei")}, now), now)
