@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash.run import POINTS, Report, Run
@@ -16,20 +17,21 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--customers", type=int, default=20, help="on each channel (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", choices=POINTS, default="sqlite")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), kills=args.kills, customers=args.customers, seed=args.seed)
+        run = Run(Path(folder), kills=args.kills, customers=args.customers, seed=args.seed, store=args.store)
         report = asyncio.run(run.carry_out(lambda line: print(f"\r{line:60}", end="", file=sys.stderr, flush=True)))
     print(file=sys.stderr)
-    _print(report)
+    _print(report, POINTS[args.store])
     return 1 if report.verdict.faults else 0
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, points: Sequence[str]) -> None:
     named = {point.rsplit(":", 1)[0] for point in report.hit if ":" in point}
     print(f"kills: {report.kills}, {report.hit['at random']} of them at random moments")
-    print(f"named commit points hit: {len(named)} of {len(POINTS)}")
-    for missing in sorted(set(POINTS) - named):
+    print(f"named commit points hit: {len(named)} of {len(points)}")
+    for missing in sorted(set(points) - named):
         print(f"  not hit: {missing}")
     for name, count in report.verdict.counts.items():
         print(f"{name}: {count}")

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import random
+import secrets
 import signal
 import sys
 from collections import Counter
@@ -16,13 +17,15 @@ from pathlib import Path
 
 import aiohttp
 
+from gateway import config
 from gateway.desk.passwords import hash_password
-from gateway.store.base import Agent
-from gateway.store.sqlite import SqliteStore
+from gateway.store.base import Agent, Store
+from gateway.stores import store_of
 from tests.crash.receiver import Receiver
 from tests.crash.traffic import Caller, DeskAgent, Garbler, Ledger, Visitor, World
 from tests.crash.verdict import Verdict, judge
 from tests.ports import free_port
+from tests.servers import postgres
 
 ROOT = Path(__file__).parents[2]
 #: Every commit that the traffic causes, by the store's name for it.
@@ -42,7 +45,11 @@ COMMITS = (
 )
 #: Commits that happen many times a second; the others are waited for, so the first one counts.
 FREQUENT = frozenset({"append", "claim_work", "settle", "claim_sends", "settle_sends", "put_once"})
-POINTS = tuple(f"{name}:{phase}" for name in COMMITS for phase in ("before", "after"))
+#: In PostgreSQL a claim is a lock of the node's connection, no commit.
+COMMITS_OF = {"sqlite": COMMITS, "postgres": tuple(name for name in COMMITS if name != "claim_work")}
+POINTS = {
+    store: tuple(f"{n}:{phase}" for n in names for phase in ("before", "after")) for store, names in COMMITS_OF.items()
+}
 #: A fuse that has not burnt down by then is not waited for, in seconds.
 PATIENCE = 20.0
 TOKEN = "crash-suite-token"
@@ -79,6 +86,9 @@ kind = "jsonl"
 kind = "webhook"
 url = "http://127.0.0.1:{receiver}/events"
 secret = "{secret}"
+
+[store]
+url = "{url}"
 """
 
 
@@ -92,11 +102,15 @@ class Report:
 
 
 class Run:
-    """One run in ``folder``: ``kills`` kills, ``customers`` on each channel."""
+    """One run in ``folder``: ``kills`` kills, ``customers`` on each channel; ``store`` is one of :data:`POINTS`."""
 
-    def __init__(self, folder: Path, *, kills: int, customers: int = 20, agents: int = 2, seed: int = 1) -> None:
+    def __init__(
+        self, folder: Path, *, kills: int, customers: int = 20, agents: int = 2, seed: int = 1, store: str = "sqlite"
+    ) -> None:
         self._folder, self._kills, self._customers, self._agents = folder, kills, customers, agents
         self._chance = random.Random(seed)
+        self._points = POINTS[store]
+        self._url = postgres.new_database(f"crash_{secrets.token_hex(8)}") if store == "postgres" else ""
         self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -136,6 +150,7 @@ class Run:
                 secret=SECRET,
                 ladder=ladder,
                 token=hashlib.sha256(TOKEN.encode()).hexdigest(),
+                url=self._url,
             )
         )
         store = self._store()
@@ -147,8 +162,8 @@ class Run:
             )
         await store.close()
 
-    def _store(self) -> SqliteStore:
-        return SqliteStore(self._folder / "data" / "allears.db")
+    def _store(self) -> Store:
+        return store_of(config.load(self._config, env={}))
 
     async def _kill_and_start(self, report: Report, tell: Callable[[str], None]) -> None:
         for point in itertools.islice(self._plan(), self._kills):
@@ -167,7 +182,7 @@ class Run:
     def _plan(self) -> Iterator[str]:
         """Every point in turn, with as many kills at random moments between."""
         for round in itertools.count(1):
-            points = list(POINTS)
+            points = list(self._points)
             self._chance.shuffle(points)
             for point in points:
                 often = point.partition(":")[0] in FREQUENT

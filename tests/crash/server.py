@@ -18,6 +18,8 @@ from aiohttp import web
 from gateway import config
 from gateway.app import application, assemble
 from gateway.serve import address
+from gateway.store.base import Store
+from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite.writer import Phase
 
@@ -36,9 +38,16 @@ class Fuse:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+def store_of(loaded: config.Loaded, fuse: Fuse | None) -> Store:
+    """The configured store, with a fuse in its commits."""
+    if url := loaded.config.store.url:
+        return PostgresStore(url, on_commit=fuse)
+    return SqliteStore(loaded.data / "allears.db", on_commit=fuse)
+
+
 async def main(path: str, fuse: str = "") -> None:
     loaded = config.load(Path(path))
-    store = SqliteStore(loaded.data / "allears.db", on_commit=Fuse(fuse) if fuse else None)
+    store = store_of(loaded, Fuse(fuse) if fuse else None)
     runner = web.AppRunner(application(assemble(loaded, store=store)), access_log=None)
     await runner.setup()
     host, port = address(loaded)
