@@ -104,6 +104,13 @@ async def _at_once() -> None:
     return
 
 
+def _keeps(one: Contender) -> str:
+    try:
+        return one.keeps()
+    except (Missing, TimeoutError, RuntimeError) as err:
+        return f"not seen: {err!r}"
+
+
 def run(names: Sequence[str], rounds: int, count: int, venvs: Path, folder: Path) -> Iterator[str]:
     """The lines of the table."""
     contenders, missing = [], {}
@@ -131,7 +138,7 @@ def run(names: Sequence[str], rounds: int, count: int, venvs: Path, folder: Path
     yield ""
     yield "Stored before it answers (kill -9 right after the answer, then its files looked through):"
     for one in contenders:
-        yield f"  {one.kind.name:14} {one.keeps()}"
+        yield f"  {one.kind.name:14} {_keeps(one)}"
     for name, why in missing.items():
         yield f"  {name:14} NOT MEASURED: {why}"
 

@@ -25,9 +25,10 @@ _SIZE = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 PATIENCE = 20.0
 
 
-def body(form: str, run: str, n: int, mark: str = "") -> tuple[str, bytes]:
-    """Path and body of the n-th question in a peer's own form; ``mark`` stands behind the question."""
-    text, sender = question(n)[0] + mark, f"{run}-{n // 3}"
+def body(form: str, run: str, n: int, *, odd: bool = False) -> tuple[str, bytes]:
+    """Path and body of the n-th question in a peer's own form; ``odd``: with large letters for small ones."""
+    text, sender = question(n)[0], f"{run}-{n // 3}"
+    text = text.swapcase() if odd else text
     if form == "activity":
         return "/ask", json.dumps(_activity(text, sender, f"{run}-{n}")).encode()
     if form == "rasa":
@@ -88,8 +89,8 @@ class Peer:
     async def open(self) -> None:
         return None
 
-    async def ask(self, line: Line, n: int, mark: str = "") -> None:
-        path, data = body(self._order["form"], self._order["run"], n, mark)
+    async def ask(self, line: Line, n: int, *, odd: bool = False) -> None:
+        path, data = body(self._order["form"], self._order["run"], n, odd=odd)
         answer = await line.post(path, "", data)
         if question(n)[1].encode() not in answer:
             raise RuntimeError(f"no answer to {data!r}: {answer[:200]!r}")
@@ -113,9 +114,9 @@ class Windows:
         if line.get("author") == "bot":
             self._answers[window.token].put_nowait(line["text"])
 
-    async def ask(self, line: Line, n: int, mark: str = "") -> None:
+    async def ask(self, line: Line, n: int, *, odd: bool = False) -> None:
         token = self._order["tokens"][n % len(self._order["tokens"])]
-        path, data = body("window", self._order["run"], n, mark)
+        path, data = body("window", self._order["run"], n, odd=odd)
         await line.post(f"{path}?site={self._order['site']}", token, data)
         while question(n)[1] not in await self._answers[token].get():
             pass
@@ -133,7 +134,7 @@ async def run(order: dict[str, Any], begin: Callable[[], Awaitable[object]]) -> 
         for n in numbers:
             began = time.perf_counter()
             async with asyncio.timeout(PATIENCE):
-                await asker.ask(line, n, order.get("mark", ""))
+                await asker.ask(line, n, odd=order.get("odd", False))
             times.append(time.perf_counter() - began)
         line.close()
 

@@ -154,7 +154,7 @@ def _rasa(folder: Path, port: int, programs: Path) -> Sequence[str]:
             "recipe": "default.v1",
             "language": "en",
             "assistant_id": "faq",
-            "pipeline": [{"name": "KeywordIntentClassifier"}],
+            "pipeline": [{"name": "KeywordIntentClassifier", "case_sensitive": False}],
             "policies": [{"name": "RulePolicy"}],
         },
         "domain.yml": {
