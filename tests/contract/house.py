@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -16,10 +18,12 @@ from channels.base import Accepted, Answer, Inbound, Memo, Request
 from gateway import app, config
 from gateway.context import GATEWAY, Gateway
 from gateway.memory import StoreMemory
-from gateway.store.base import InboxRow, Quarantined, StoreUnavailable
+from gateway.store.base import InboxRow, Quarantined, Store, StoreUnavailable
+from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.web import doors, problems
 from tests.contract.case import Case
+from tests.servers import postgres
 
 SECRET = "contract-suite-secret-0123456789abcdef"
 
@@ -36,10 +40,58 @@ class FullStore(SqliteStore):
         received_at: datetime,
         cursor: tuple[str, str, str] | None = None,
         memos: tuple[str, Sequence[Memo]] | None = None,
+        lease: tuple[str, int] | None = None,
     ) -> tuple[Accepted, ...]:
         if self.full:
             raise StoreUnavailable("the disk is full")
-        return await super().append(messages, received_at=received_at, cursor=cursor, memos=memos)
+        return await super().append(messages, received_at=received_at, cursor=cursor, memos=memos, lease=lease)
+
+
+class Ground(Protocol):
+    """What a house stands on: every ``store()`` there finds what earlier ones wrote."""
+
+    folder: Path
+
+    def store(self) -> Store: ...
+
+    def fill(self, *, full: bool) -> None:
+        """While it is full, no message can be written."""
+        ...
+
+
+class SqliteGround:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def store(self) -> FullStore:
+        self._store = FullStore(self.folder / "data" / "allears.db")
+        return self._store
+
+    def fill(self, *, full: bool) -> None:
+        self._store.full = full
+
+
+class PostgresGround:
+    """A database of its own on the tests' server, which says itself that its disk is full."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._url = postgres.new_database(f"contract_{secrets.token_hex(8)}")
+
+    def store(self) -> PostgresStore:
+        return PostgresStore(self._url, connections=4)
+
+    def fill(self, *, full: bool) -> None:
+        postgres.execute(self._url, _FULL if full else "DROP TRIGGER disk_is_full ON inbox")
+
+
+#: The error that PostgreSQL gives when a table's file cannot grow: 53100, disk_full.
+_FULL = """
+CREATE OR REPLACE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER disk_is_full BEFORE INSERT ON inbox EXECUTE FUNCTION disk_is_full()
+"""
+GROUNDS: Mapping[str, Callable[[Path], Ground]] = {"sqlite": SqliteGround, "postgres": PostgresGround}
 
 
 class House:
@@ -49,12 +101,11 @@ class House:
         self,
         case: Case,
         gateway: Gateway,
-        store: FullStore,
         client: TestClient[web.Request, web.Application],
-        folder: Path,
+        ground: Ground,
     ) -> None:
-        self.case, self.gateway, self.store, self._client = case, gateway, store, client
-        self.folder = folder
+        self.case, self.gateway, self._client = case, gateway, client
+        self.ground, self.folder = ground, ground.folder
 
     async def deliver(self, request: Request) -> Answer:
         """One delivery over HTTP, at the time that the request says."""
@@ -80,8 +131,8 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(case: Case, folder: Path) -> AsyncIterator[House]:
-    """The house in ``folder``; a second one there finds what the first has stored."""
+async def open_house(case: Case, ground: Ground) -> AsyncIterator[House]:
+    """The house on its ground; a second one there finds what the first has stored."""
     loaded = config.Loaded(
         config=config.Config(
             secret=SECRET,
@@ -90,9 +141,9 @@ async def open_house(case: Case, folder: Path) -> AsyncIterator[House]:
         ),
         file="",
         text="",
-        folder=folder,
+        folder=ground.folder,
     )
-    store = FullStore(loaded.data / "allears.db")
+    store = ground.store()
     gateway = app.assemble(loaded, store=store)
     case.memory = StoreMemory(store, case.name)
     gateway.channels = {(case.name, case.account): case.channel()}
@@ -104,7 +155,7 @@ async def open_house(case: Case, folder: Path) -> AsyncIterator[House]:
         server.add_routes(doors.routes(gateway))
     try:
         async with TestClient(TestServer(server)) as client:
-            yield House(case, gateway, store, client, folder)
+            yield House(case, gateway, client, ground)
     finally:
         await gateway.egress.close()
         await store.close()
@@ -113,11 +164,11 @@ async def open_house(case: Case, folder: Path) -> AsyncIterator[House]:
 @contextmanager
 def full_disk(house: House) -> Iterator[None]:
     """While it lasts, nothing can be written."""
-    house.store.full = True
+    house.ground.fill(full=True)
     try:
         yield
     finally:
-        house.store.full = False
+        house.ground.fill(full=False)
 
 
 def fields(messages: Sequence[Inbound], names: Sequence[str]) -> list[dict[str, object]]:

@@ -350,9 +350,8 @@ async def restart(house: House) -> None:
     request = house.case.request(house.case.fixture("text"))
     await house.deliver(request)
     before = [without_raw(m) for m in await house.messages()]
-    folder = house.folder
-    await house.store.close()
-    async with open_house(house.case, folder) as again:
+    await house.gateway.store.close()
+    async with open_house(house.case, house.ground) as again:
         assert (await again.deliver(request)).status < 300
         assert [without_raw(m) for m in await again.messages()] == before
 

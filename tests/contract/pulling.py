@@ -169,9 +169,9 @@ async def restart(house: House) -> None:
     async with provider(house) as running:
         running.put(house.case.fixture("text"))
         before = await pulled(house, running, 1)
-        await house.store.close()
+        await house.gateway.store.close()
         running.again()
-        async with open_house(house.case, house.folder) as again:
+        async with open_house(house.case, house.ground) as again:
             running.put(house.case.fixture("second"))
             assert (await pulled(again, running, 2))[:1] == before
 

@@ -1,4 +1,8 @@
-"""Every channel keeps every promise, or says why it cannot; wrong channels prove that the suite bites."""
+"""Every channel keeps every promise, or says why it cannot; wrong channels prove that the suite bites.
+
+All of it runs on the embedded store, and again on PostgreSQL whatever touches a store at all: what only reads bytes or
+talks to a platform would be the same test twice. The liars, which prove the tests and not a store, run on the embedded one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import pytest
 from channels import base
 from channels.base import Promise
 from tests.contract import case, matrix
-from tests.contract.house import open_house
+from tests.contract.house import GROUNDS, SqliteGround, open_house
 from tests.contract.promises import PROMISES
 from tests.contract.pulling import PULLING
 
@@ -18,16 +22,30 @@ BROKEN = [(liar, promise) for liar in base.names(LIARS) for promise in vars(base
 ROOT = Path(__file__).parents[2]
 #: A reason that a reader can check does not fit into fewer characters.
 REASON = 30
+#: Promises that a channel keeps without a store: unless it remembers something, or its watcher works for the test.
+STORELESS = frozenset({"parses", "raw_body", "send", "retry", "thread", "limits", "check"})
 
 
-@pytest.mark.parametrize("promise", PROMISES)
-@pytest.mark.parametrize("name", base.names())
-async def test_a_channel_keeps_its_promise(name: str, promise: Promise, tmp_path: Path) -> None:
+def touches_a_store(name: str, promise: Promise) -> bool:
+    return promise not in STORELESS or hasattr(base.load(name), "use_memory") or case.load(name).pulls
+
+
+KEPT = [
+    (store, name, promise)
+    for store in GROUNDS
+    for name in base.names()
+    for promise in PROMISES
+    if store == "sqlite" or (promise not in base.load(name).exempt and touches_a_store(name, promise))
+]
+
+
+@pytest.mark.parametrize(("store", "name", "promise"), KEPT)
+async def test_a_channel_keeps_its_promise(store: str, name: str, promise: Promise, tmp_path: Path) -> None:
     reason = base.load(name).exempt.get(promise)
     if reason is not None:
         assert len(reason) >= REASON
         return
-    async with open_house(case.load(name), tmp_path) as house:
+    async with open_house(case.load(name), GROUNDS[store](tmp_path)) as house:
         await (PULLING if house.case.pulls else PROMISES)[promise](house)
 
 
@@ -47,7 +65,7 @@ def test_a_channel_exempts_itself_from_known_promises_only(name: str) -> None:
 async def test_a_liar_is_caught(liar: str, promise: Promise, tmp_path: Path) -> None:
     channel_type = base.load(liar, LIARS)
     with pytest.raises((AssertionError, pytest.fail.Exception, RecursionError, KeyError)):
-        async with open_house(case.load(channel_type.name, channel_type), tmp_path) as house:
+        async with open_house(case.load(channel_type.name, channel_type), SqliteGround(tmp_path)) as house:
             await (PULLING if house.case.pulls else PROMISES)[promise](house)
 
 
