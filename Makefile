@@ -26,6 +26,8 @@ check: $(VENV)/dev.stamp    ## Formatting, lint, types, layers
 
 bench: $(VENV)/dev.stamp    ## Measure speed and memory beside their limits (takes minutes)
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.scale
+	@echo "Other engines beside it, installed from PyPI: $(BIN)/python -m tests.bench.peers"
 
 crash: $(VENV)/dev.stamp    ## Kill the server 200 times under load and count what is lost (takes minutes)
 	$(BIN)/python -m tests.crash --kills 200
