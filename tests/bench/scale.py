@@ -8,6 +8,7 @@ for each role, and what a message writes: the figures that the sizing in ``docs/
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sqlite3
 import sys
@@ -84,26 +85,31 @@ class Scene:
 
 
 class Servers:
-    """A PostgreSQL with a database for each scene, and a Redis."""
+    """A PostgreSQL and a Redis for each scene: idle nodes of the others are not to be counted."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder, self._stack = folder, stack
-        self.postgres, self.redis = Postgres(folder / "postgres", **SETTINGS), Redis(folder)
-        self.postgres.create()
-        stack.callback(self.postgres.stop, "fast")
-        self.redis.start()
-        stack.callback(self.redis.kill)
+
+    def _pair(self, name: str) -> tuple[Postgres, Redis]:
+        postgres, redis = Postgres(self._folder / f"server-{name}", **SETTINGS), Redis(self._folder)
+        postgres.create()
+        self._stack.callback(postgres.stop, "fast")
+        redis.start()
+        self._stack.callback(redis.kill)
+        return postgres, redis
 
     def sqlite(self) -> Scene:
         node, port, folder = self._node("sqlite", "")
         return Scene("SQLite, 1 process", port, {"gateway": node.cpu}, lambda: _left_in(folder))
 
     def processes(self, number: int) -> Scene:
+        self.postgres, self.redis = self._pair(str(number))
         node, port, _ = self._node(f"postgres{number}", self._database(f"p{number}"), "--processes", str(number))
         return self._scene(f"PostgreSQL, {number} process{'es' if number > 1 else ''}", port, {"gateway": node.cpu})
 
     def roles(self) -> Scene:
         """A node for each role, on one database."""
+        self.postgres, self.redis = self._pair("roles")
         url = self._database("roles")
         nodes = {role: self._node(role, url, "--roles", role) for role in ("web", "flow", "channels")}
         ticks = {role: node.cpu for role, (node, _, _) in nodes.items()}
@@ -112,7 +118,8 @@ class Servers:
     def _scene(self, name: str, port: int, ticks: Mapping[str, Callable[[], float]], database: str = "") -> Scene:
         database = database or f"p{name.split()[1]}"
         own = {"PostgreSQL": Ticks(self.postgres.pid), "Redis": Ticks(self.redis.pid)}
-        return Scene(name, port, {**ticks, **own}, lambda: int(self.postgres.sql(_OPEN, database)))
+        look = functools.partial(self.postgres.sql, _OPEN, database)
+        return Scene(name, port, {**ticks, **own}, lambda: int(look()))
 
     def _database(self, name: str) -> str:
         self.postgres.sql(f"CREATE DATABASE {name}")
