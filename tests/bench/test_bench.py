@@ -11,6 +11,7 @@ pytest.importorskip("aioimaplib", reason="the extra `email` is not installed")
 
 from tests.bench import mailbox, table
 from tests.bench.__main__ import main
+from tests.bench.peers.__main__ import run as beside_others
 from tests.bench.rounds import Sizes
 from tests.channels.email.servers import DOVECOT
 
@@ -37,3 +38,11 @@ def test_a_short_run_prints_its_table(capsys: pytest.CaptureFixture[str]) -> Non
         "(i) together",
     ):
         assert line in table
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the benchmarks need Linux' /proc and CPU clocks")
+def test_a_killed_server_has_kept_the_message_and_a_bare_handler_has_not(tmp_path: Path) -> None:
+    told = "\n".join(beside_others([], rounds=1, count=20, venvs=tmp_path, folder=tmp_path))
+    assert "bare aiohttp   nothing of the message" in told
+    assert "allears.db-wal" in told
+    assert "the window shows it" in told
