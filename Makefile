@@ -16,7 +16,7 @@ run: $(VENV)/run.stamp      ## Start the gateway with the sample shop on http://
 	@$(BIN)/allears serve --config $(HOME_FOLDER)/allears.toml
 
 test: $(VENV)/dev.stamp     ## Run all tests
-	$(BIN)/pytest -q -n auto --dist loadfile
+	$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp    ## Formatting, lint, types, layers
 	$(BIN)/ruff format --check .

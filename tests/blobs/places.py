@@ -16,7 +16,10 @@ from tests.servers import s3  # first: it skips where the libraries are missing
 from gateway.blobs.s3 import S3  # isort: skip
 from gateway.blobs.sealing import Sealing  # isort: skip
 
-KINDS = ("disk", "disk-sealed", "moto", "moto-sealed", "s3rver", "s3rver-sealed")
+#: A second server of the kind is asked where there is one.
+KINDS = tuple(
+    kind + sealed for kind in ("disk", "moto", *(("s3rver",) if s3.second() else ())) for sealed in ("", "-sealed")
+)
 
 
 def keys(secret: str = "x" * 40) -> Callable[[], Sealing]:

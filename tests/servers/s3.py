@@ -40,6 +40,11 @@ BUCKET = "letters"
 KEY, SECRET = "S3RVER", "S3RVER"
 
 
+def second() -> str:
+    """The program of a second S3-compatible server (``npm install s3rver``); empty where it is not installed."""
+    return os.environ.get("TEST_S3RVER") or shutil.which("s3rver") or ""
+
+
 class Server:
     """A server process with an empty bucket; :meth:`freeze` and :meth:`thaw` at will."""
 
@@ -92,10 +97,7 @@ class Server:
                 _missing("moto is not installed (pip install 'moto[server,s3]')")
             command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         else:
-            program = os.environ.get("TEST_S3RVER") or shutil.which("s3rver")
-            if not program:
-                pytest.skip("s3rver is not installed (npm install s3rver; its path in TEST_S3RVER)")
-            command = [program, "-d", str(self._folder), "-p", str(self.port), "-a", "127.0.0.1", "--silent"]
+            command = [second(), "-d", str(self._folder), "-p", str(self.port), "-a", "127.0.0.1", "--silent"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _make_bucket(self) -> None:
