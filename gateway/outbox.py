@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -103,7 +103,7 @@ class Outbox:
         room = await self._pace.room()
         while (free := self._settings.parallel - len(self._running)) > 0:
             claimed = _now()  # before the claim: the process may stand still right after it
-            due = await self._gateway.store.claim_sends(free, self._gateway.clock(), at_most=room.at_most)
+            due = await self._claim(free, room)
             waits = await self._pace.take([(send.destination, send.lane) for send in due])
             for send, wait in zip(due, waits, strict=True):
                 task = asyncio.create_task(self._carry(send, wait, claimed))
@@ -114,6 +114,20 @@ class Outbox:
             if len(due) < free:
                 break
         return room
+
+    async def _claim(self, most: int, room: Room) -> Sequence[Send]:
+        """Due rows, ours now. When we are told to stop meanwhile, they go back: nothing of them is in doubt."""
+        claim = self._gateway.store.claim_sends(most, self._gateway.clock(), at_most=room.at_most)
+        claiming = asyncio.ensure_future(claim)
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(StoreError):
+                now = self._gateway.clock()
+                fresh = [send for send in await claiming if not send.interrupted]
+                back = [SendResult(id=send.id, state="waiting", next_at=now) for send in fresh]
+                await self._gateway.store.settle_sends(back)
+            raise
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

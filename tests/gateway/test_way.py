@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from channels.base import Attachment, Call, Channel, Expired, Outbound, Receipt, Refused, Retry, Tools, Unknown
 from gateway.desk import actions
 from gateway.flow import TRIES
+from gateway.outbox import Outbox
 from gateway.store import journal
 from gateway.store.base import BOT, NOBODY, Agent
 from gateway.turns import REOPENS_FOR
@@ -302,3 +304,26 @@ async def test_the_customer_is_asked_afterwards(town: Town, said: str, score: in
     await town.write(said)
     found = await town.gateway.store.records()
     assert [(r.standing.status, r.standing.satisfaction) for r in found.items] == [("resolved", score)]
+
+
+async def test_what_is_claimed_while_we_are_told_to_stop_goes_back(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation = await town.write("How long does delivery take?", work=False)
+    await town.flow.step()
+    claim, under_way = town.gateway.store.claim_sends, asyncio.Event()
+
+    async def slowly(*args: Any, **options: Any) -> Any:
+        claimed = await claim(*args, **options)
+        under_way.set()
+        await asyncio.sleep(0.05)
+        return claimed
+
+    monkeypatch.setattr(town.gateway.store, "claim_sends", slowly)
+    sending = asyncio.create_task(town.outbox.run())
+    await under_way.wait()
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    monkeypatch.undo()
+    rows = await town.gateway.store.pending(conversation)
+    assert {(row.state, row.interrupted) for row in rows} == {("waiting", False)}
+    await Outbox(town.gateway).drain()
+    assert len(await town.lines(conversation, "outbound")) == 1
