@@ -72,10 +72,11 @@ class Flow:
             since = self._gateway.tracing.now()
             try:
                 decided.append(self._rules_in_force().decide(work, self._gateway.clock(), cases))
-                self._traced(work, decided[-1], since)
             except Exception as err:  # a fault in the rules must not lose the message: any kind is kept and shown
                 log.exception("flow: conversation %s could not be decided", work.conversation.id)
                 decided += await self._failed(batch, work, err)
+            else:
+                self._traced(work, decided[-1], since)
             await asyncio.sleep(0)
         return decided
 

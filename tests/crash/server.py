@@ -25,9 +25,10 @@ from gateway.store.sqlite.writer import Phase
 
 
 class Fuse:
-    """Burns down with every commit of its name and phase."""
+    """Burns down with every commit of its name and phase; at its end the process gets the signal."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, how: signal.Signals = signal.SIGKILL) -> None:
+        self._how = how
         self.name, self.phase, count = text.split(":")
         self.left = int(count)
 
@@ -35,7 +36,7 @@ class Fuse:
         if phase == self.phase and self.name in names:
             self.left -= 1
             if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self._how)
 
 
 def store_of(loaded: config.Loaded, fuse: Fuse | None) -> Store:

@@ -7,36 +7,20 @@ before or after it, until somebody sends SIGCONT.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from gateway import app, config, logs
 from gateway.context import Gateway
 from gateway.serve import serve
 from gateway.store.postgres import PostgresStore
-from gateway.store.postgres.database import Phase
-
-
-class Freezer:
-    """Counts the commits of its name and phase."""
-
-    def __init__(self, text: str) -> None:
-        self.name, self.phase, count = text.split(":")
-        self.left = int(count)
-
-    def __call__(self, names: Sequence[str], phase: Phase) -> None:
-        if phase == self.phase and self.name in names:
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGSTOP)
+from tests.crash.server import Fuse
 
 
 async def main(path: str, where: str) -> None:
     loaded = config.load(Path(path))
-    store = PostgresStore(loaded.config.store.url, connections=5, on_commit=Freezer(where))
+    store = PostgresStore(loaded.config.store.url, connections=5, on_commit=Fuse(where, signal.SIGSTOP))
 
     async def ready(gateway: Gateway) -> None:
         print(f"up with {', '.join(gateway.config.node.roles)}", flush=True)
